@@ -32,6 +32,13 @@ def listed(found: Iterable[object], most: int = 12) -> str:
     return f"{shown} …" if len(names) > most else shown or "none"
 
 
+def some_of(texts: Iterable[str], most: int = 10, between: str = ", ") -> str:
+    """Return the first of some texts, and how many more there are."""
+    told = list(texts)
+    more = f"{';' * (between == '; ')} and {len(told) - most} more" if len(told) > most else ""
+    return between.join(told[:most]) + more
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known word, or an empty text."""
     options = list(known)

@@ -10,14 +10,18 @@ import numpy as np
 import scipy
 
 from labelvalue.numerals import readable
-from labelvalue.settings import Checks, in_words, is_number, put
+from labelvalue.settings import Amount, Checks, Settings, Text, in_words, is_number
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
 TOLERANCE = 1e-9  # how far probabilities of branches may be from summing to 1
 
 
+def _distribution(checks: Checks, key: str, given: Any) -> Any:
+    return given if given == "" else checks.text(key, given, DISTRIBUTIONS)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Interval:
+class Interval(Settings):
     """A number that lies between two others with a stated probability, as much below as above.
 
     Parameters
@@ -40,29 +44,21 @@ class Interval:
     0.9
     """
 
-    low: float
-    high: float
-    probability: float = 0.9
-    distribution: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("low", self.low)
-        checks.number("high", self.high)
-        if self.distribution:
-            checks.text("distribution", self.distribution, DISTRIBUTIONS)
-        if not (self.distribution == "uniform" and self.probability == 1):
-            checks.share("probability", self.probability)
-        if not checks.problems:
-            self._check_ends(checks)
-        checks.finish()
+    low: Amount
+    high: Amount
+    probability: Annotated[float, partial(Checks.share, one=True)] = 0.9
+    distribution: Annotated[str, _distribution] = ""
 
     def __str__(self) -> str:
         usual = "" if self.probability == 0.9 else f" ({readable(100 * self.probability)} %)"
         return f"{readable(self.low)} to {readable(self.high)}{usual}"
 
-    def _check_ends(self, checks: Checks) -> None:
-        if not self.low < self.high:
+    def _together(self, checks: Checks) -> None:
+        if checks.problems:
+            return
+        if self.probability == 1 and self.distribution != "uniform":
+            checks.share("probability", self.probability)
+        elif not self.low < self.high:
             checks.wrong("low", f"low {self.low} is not below high {self.high}", "give the smaller number as low")
         elif self.distribution == "uniform" and self.quantile(0.0) < 0:
             checks.wrong("low", "the distribution reaches below 0", "raise low, or give probability = 1")
@@ -101,8 +97,31 @@ class Interval:
 UNIT_INTERVAL = Interval(low=0.0, high=1.0, probability=1.0, distribution="uniform")
 
 
+def _one(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
+    """A number or an interval."""
+    if isinstance(value, (Mapping, Interval)):
+        return _settled(checks, key, checks.section(key, Interval, value), share)
+    if share and is_number(value) and not 0 <= value < 1:
+        checks.wrong(key, "must be a share, 0 ≤ … < 1", "give a share such as 0.05", value)
+    else:
+        checks.number(key, value)
+    return value
+
+
+def _settled(checks: Checks, key: str, interval: Interval | None, share: bool) -> Interval | None:
+    """The interval with its distribution named."""
+    if interval is None:
+        return None
+    distribution = interval.distribution or ("logitnormal" if share else "lognormal")
+    beyond = distribution == "lognormal" or (distribution == "uniform" and interval.quantile(1.0) > 1)
+    if share and beyond:
+        checks.wrong(key, "a share reaches above 1", "give distribution = 'logitnormal' and ends below 1")
+        return None
+    return checks.section(key, Interval, dataclasses.asdict(interval) | {"distribution": distribution})
+
+
 @dataclasses.dataclass(frozen=True)
-class Branch:
+class Branch(Settings):
     """One of several ways things may go.
 
     Parameters
@@ -125,46 +144,15 @@ class Branch:
     800
     """
 
-    value: float | Interval
-    probability: float
-    name: str = ""
+    value: Annotated[float | Interval, _one]
+    probability: Annotated[float, partial(Checks.share, one=True)]
+    name: Text = ""
 
     def __str__(self) -> str:
         return f"{in_words(self.value)} with probability {readable(self.probability)}"
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        put(self, value=_one(checks, "value", self.value))
-        checks.text("name", self.name)
-        if not is_number(self.probability) or not 0 < self.probability <= 1:
-            checks.wrong("probability", "must lie in 0 < … ≤ 1", "give a probability such as 0.1", self.probability)
-        checks.finish()
-
 
 type Quantity = float | Interval | tuple[Branch, ...]
-
-
-def _one(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
-    """A number or an interval."""
-    if isinstance(value, (Mapping, Interval)):
-        return _settled(checks, key, checks.section(key, Interval, value), share)
-    if share and is_number(value) and not 0 <= value < 1:
-        checks.wrong(key, "must be a share, 0 ≤ … < 1", "give a share such as 0.05", value)
-    else:
-        checks.number(key, value)
-    return value
-
-
-def _settled(checks: Checks, key: str, interval: Interval | None, share: bool) -> Interval | None:
-    """The interval with its distribution named."""
-    if interval is None:
-        return None
-    distribution = interval.distribution or ("logitnormal" if share else "lognormal")
-    beyond = distribution == "lognormal" or (distribution == "uniform" and interval.quantile(1.0) > 1)
-    if share and beyond:
-        checks.wrong(key, "a share reaches above 1", "give distribution = 'logitnormal' and ends below 1")
-        return None
-    return checks.section(key, Interval, dataclasses.asdict(interval) | {"distribution": distribution})
 
 
 def quantity(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
@@ -201,6 +189,7 @@ def of_slice(value: Any, name: str) -> tuple[str, Any]:
 
 
 Given = Annotated[Quantity, quantity]
+GivenOrNone = Annotated[Quantity | None, quantity]
 ShareOf = Annotated[Quantity, partial(quantity, share=True)]
 BySlice = Annotated[Quantity | Mapping[str, Quantity], by_slice]
-"""Settings that are quantities: one, one below 1, and one for all slices or by slice."""
+"""Settings that are quantities: one, one or none, one below 1, and one for all slices or by slice."""

@@ -197,7 +197,7 @@ def parse_json(text: str | bytes, deepest: int = DEEPEST_JSON) -> Any:
     opened = text.count("[") + text.count("{")  # no deeper than that, whatever of it is text
     if opened > deepest and _too_deep(_JSON_TEXT.sub("", text), deepest) is not None:
         raise ValueError(f"nested more than {deepest} deep")
-    found = json.loads(text, object_pairs_hook=_each_once)
+    found = json.loads(text, object_pairs_hook=each_once)
     if "\\u" in text:
         try:
             json.dumps(found, ensure_ascii=False).encode("utf-8")
@@ -206,7 +206,8 @@ def parse_json(text: str | bytes, deepest: int = DEEPEST_JSON) -> Any:
     return found
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON whose keys all differ."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

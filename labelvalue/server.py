@@ -56,17 +56,19 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def send(method: str, url: str, variable: str, body: object = None, *, token: dict[str, str] | None = None) -> bytes:
-    """Send JSON to an address that begins as :func:`page` gave it, with a header of a token; give the answer."""
+def send(
+    url: str, variable: str, body: object = None, *, token: dict[str, str] | None = None, changes: bool = False
+) -> bytes:
+    """Send JSON to an address of :func:`page`, or ask without; what it ``changes`` may be done without an answer."""
     host = urlsplit(url)
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "labelvalue"}
     token = token or {}
     data = None if body is None else json.dumps(body, allow_nan=False).encode()
     proxies: dict[str, str] | None = None if host.scheme == "https" else {}  # to this machine through no other
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _Stay)
-    unknown = "; whether it did what was asked is not known, so look before asking again" if method != "GET" else ""
+    unknown = "; whether it did what was asked is not known, so look before asking again" if changes else ""
     try:
-        asked = urllib.request.Request(url, data, headers | token, method=method)
+        asked = urllib.request.Request(url, data, headers | token)
         with opener.open(asked, timeout=TIMEOUT) as answer:
             return _whole(answer, host.netloc)
     except urllib.error.HTTPError as error:
@@ -83,10 +85,10 @@ def send(method: str, url: str, variable: str, body: object = None, *, token: di
     raise input_error(why, fix)
 
 
-def ask(method: str, url: str, variable: str, body: object = None, **how: Any) -> Any:
+def ask(url: str, variable: str, body: object = None, **how: Any) -> Any:
     """As :func:`send`, with the answer read as JSON."""
     try:
-        return parse_json(send(method, url, variable, body, **how))
+        return parse_json(send(url, variable, body, **how))
     except InputError:
         raise
     except ValueError:

@@ -17,7 +17,7 @@ import numpy as np
 
 from labelvalue.numerals import MAX_COUNT, MOST, readable
 from labelvalue.printing import WIDTH, visible, wrapped
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import InputError, Problem, did_you_mean, some_of
 
 Section = TypeVar("Section")
 type Check = Callable[[Checks, str, Any], Any]
@@ -32,6 +32,11 @@ def is_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number that no float holds
         return False
+
+
+def is_whole(value: object, least: int = 0) -> bool:
+    """Say whether a value is a whole number, no truth value, and not below another."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
 
 
 class Checks:
@@ -241,9 +246,7 @@ def in_words(value: Any, *, within: bool = True) -> str:
 
 
 def _listed(parts: Iterable[str]) -> str:
-    told = list(parts)
-    more = len(told) - MOST_TOLD
-    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+    return some_of(parts, MOST_TOLD)
 
 
 @functools.cache
@@ -303,5 +306,6 @@ Amount = Annotated[float, Checks.number]
 Positive = Annotated[float, partial(Checks.number, above=True)]
 Share = Annotated[float, Checks.share]
 Count = Annotated[int, Checks.whole]
+AtLeastOne = Annotated[int, partial(Checks.whole, least=1)]
 Text = Annotated[str, Checks.text]
 Switch = Annotated[bool, Checks.switch]

@@ -19,11 +19,11 @@ from labelvalue.forecast.backtesting.holdout import Origin
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.observations import CURVE, crossed_dims, observe
 from labelvalue.model.curve.posterior import at_now
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.fitting import assemble
 from labelvalue.model.fitting.pooling import BETWEEN
-from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
+from labelvalue.model.fitting.result import POSITION, Fit, altered, luck_of_items
 from labelvalue.model.hierarchy.specification import get_model
+from labelvalue.model.prior.priors import draw_prior
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
 from labelvalue.observe.exports.annotations import settled
@@ -425,10 +425,7 @@ def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
     runs, theirs = fit.runs, fit.runs[names.SLICE].isin(list(slices))
     counts = {key: runs[key].where(~theirs, np.round(times * runs[key])).astype(int) for key in COUNTS}
     runs = runs.assign(counts | {names.EVALUATION_SET: runs[names.EVALUATION_SET].where(~theirs, "shared")})
-    tree = fit.tree.copy()
-    for group, made in ((names.POSTERIOR, posterior), (POSITION, position), (names.RUNS, runs)):
-        tree[group] = xr.DataTree(made)
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, {names.POSTERIOR: posterior, POSITION: position, names.RUNS: runs})
 
 
 def _scattered(truth: xr.Dataset, observations: xr.Dataset, seed: int, chains: int, draws: int) -> xr.Dataset:

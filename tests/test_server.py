@@ -321,6 +321,8 @@ def test_p15_an_answer_too_long_or_too_slow_is_refused(token, monkeypatch, capsy
         assert "not known" not in refused(f"{base}/projects/7", "no whole answer from", capsys)
         with pytest.raises(InputError, match="whether it did what was asked is not known"):
             lv.plans.push_queue(QUEUE, f"{base}/projects/7")
+        with pytest.raises(InputError, match=r"no whole answer from [\d.:]+ in time\. "):  # a search changes nothing
+            lv.read_mlflow(f"{base}/#/experiments/5")
     monkeypatch.setattr(server, "TIMEOUT", 30.0)
     monkeypatch.setattr(server, "LONGEST", -1.0)  # every byte in time, and no end
     with serving(lambda *_: (200, {}, b"[ ]")) as base:

@@ -103,8 +103,7 @@ def fit_command(
         Path | None, typer.Option(help="Fit of a related project, whose group level informs priors.")
     ] = None,
     beliefs: Annotated[
-        Path | None,
-        typer.Option(help="Answers to plain questions, as priors: .toml, keys as of lv.priors.elicit."),
+        Path | None, typer.Option(help="Answers to plain questions, as priors: .toml, keys as of lv.priors.elicit.")
     ] = None,
     no_backtest: NoBacktest = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished draws, to go on from.")] = None,

@@ -224,10 +224,7 @@ def _played(world: World, name: str, policy: Policy, days: Sequence[float], most
 
 
 def oracle(world: World, days: Sequence[float], most: int, starts: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Find the orders that bring most where the curves are known.
-
-    Shapes: ``starts`` (day, slice); gives (day, slice).
-    """
+    """Find the orders (day, slice) that bring most where the curves are known."""
     shape = (len(days), len(world.slices))
     every = [np.zeros(shape), *(np.asarray(start, dtype=float) for start in starts)]
     for place in range(shape[0]):

@@ -85,11 +85,9 @@ def _of(
 ) -> Any:
     """Deviations that sum to nothing along the last dim, pooled; in coordinates that suit the data.
 
-    With few judgements, standardised deviations. With many, the judgements tell each level (the mean and its deviation)
-    far better than mean and spread, and would tie these to every deviation: there the levels are sampled as they are,
-    under a density of spread 1, which the potential replaces by that of the deviations. Levels start where the majority
-    of votes puts them: from where everybody seems worse than chance in a slice, its classes change places, and no chain
-    comes back.
+    With few judgements, standardised. With many, which tell each level far better than mean and spread, levels are
+    sampled under a density of spread 1, which the potential replaces. They start where the majority of votes puts them:
+    from where everybody seems worse than chance, classes change places, and no chain comes back.
     """
     shape = tuple(judgements.sizes[d] for d in dims)
     scale = variable(spread, priors[spread])

@@ -175,7 +175,7 @@ def test_what_cannot_be_is_said(fake_fit, done, noise, says):
     [
         (lambda: Consensus(0), "'votes'.*whole number ≥ 1"),
         (lambda: Consensus(3, correlation=1.5), "'correlation'.*share"),
-        (lambda: Relabel(1.5), "'share'.*0 < … < 1"),
+        (lambda: Relabel(1.5), "'share'.*0 < … ≤ 1"),
         (lambda: Guideline(-1), "'factor'.*≥ 0"),
         (lambda: SyntheticData(0), "'examples'.*whole number ≥ 1"),
         (lambda: Consensus(3, cost="8 cents"), "'cost'.*expected a number"),

@@ -43,6 +43,6 @@ def test_an_entry_point_that_names_no_model_is_refused(monkeypatch):
         def load(self):
             return 3
 
-    monkeypatch.setattr(specification, "entry_points", lambda group: [Point()])
+    monkeypatch.setattr(specification, "_points", lambda group: [(Point(), "")])
     with pytest.raises(TypeError, match="names a int, not a Model"):
         get_model("odd")

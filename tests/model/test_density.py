@@ -5,8 +5,7 @@ import pytest
 from scipy import integrate
 
 from labelvalue import Prior
-from labelvalue.model.fitting.data_checks import draw_prior
-from labelvalue.model.prior.priors import group_level, log_density, log_prior
+from labelvalue.model.prior.priors import draw_prior, group_level, log_density, log_prior
 
 RANGES = {"normal": (-30, 30), "student": (-400, 400), "lognormal": (1e-9, 200), "logitnormal": (1e-9, 1 - 1e-9)}
 

@@ -28,7 +28,7 @@ def test_m21_a_model_of_ones_own_comes_in_by_the_same_door_and_check(power_law, 
         def load(self):
             return mine
 
-    monkeypatch.setattr(specification, "entry_points", lambda group: [Point()])
+    monkeypatch.setattr(specification, "_points", lambda group: [(Point(), "")])
     assert model_names() == ("mine",)
     assert check_model("mine") is mine
     assert specification.model_source(mine)["entry_point"] == "my_package:MODEL"

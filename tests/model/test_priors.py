@@ -10,10 +10,9 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 from labelvalue import Prior, fit, get_model
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.hierarchy.building import variable
 from labelvalue.model.hierarchy.specification import model_names
-from labelvalue.model.prior.priors import read_priors
+from labelvalue.model.prior.priors import draw_prior, read_priors
 from labelvalue.priors import Priors
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")

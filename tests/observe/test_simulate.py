@@ -244,6 +244,7 @@ def test_a_failing_training_is_named(data):
         ({"replicates": 0}, "replicates"),
         ({"test_size": 1.5, "jitter": -1}, "(?s)test_size.*jitter"),
         ({"n_jobs": 0, "minutes": -1}, "(?s)n_jobs.*minutes"),
+        ({"n_jobs": None, "progress": "no"}, "(?s)n_jobs.*progress"),
         ({"random_state": -1}, "random_state"),
         ({"evaluation": [0, 900]}, "outside 0 … 899"),
         ({"evaluation": [0]}, "no rows to evaluate on"),
@@ -257,12 +258,10 @@ def test_settings_that_cannot_be(options, pattern, data):
     x, y, slices = data
     estimator = options.pop("estimator", GaussianNB())
     with pytest.raises(InputError, match=pattern):
-        simulated(estimator, x, y, slices, progress=False, **options)
+        simulated(estimator, x, y, slices, **{"progress": False, **options})
 
 
-@pytest.mark.parametrize(
-    "options", [{"n_jobs": None}, {"evaluation": ["a"]}, {"estimator": 3}, {"estimator": GaussianNB}]
-)
+@pytest.mark.parametrize("options", [{"evaluation": ["a"]}, {"estimator": 3}, {"estimator": GaussianNB}])
 def test_settings_of_the_wrong_type(options, data):
     options = dict(options)
     x, y, slices = data

@@ -55,10 +55,7 @@ Rule = Callable[[ResampledMeans, pd.DataFrame, np.random.Generator], np.ndarray]
 def resample_replicates(
     labels: np.ndarray, replicate: np.ndarray, error: np.ndarray, rng: np.random.Generator, samples: int = SAMPLES
 ) -> ResampledMeans:
-    """Bootstrap the mean error of one curve over replicates, each drawn with all its sizes.
-
-    Shapes: ``labels`` (run,), ``replicate`` (run,), ``error`` (run,).
-    """
+    """Bootstrap the mean error of one curve (run,) over replicates, each drawn with all its sizes."""
     table = pd.DataFrame({"replicate": replicate, "size": labels, "error": error})
     table = table.pivot_table(index="replicate", columns="size", values="error").sort_index(axis=1)
     values = table.to_numpy()
@@ -72,18 +69,12 @@ def resample_replicates(
 
 
 def last_value(means: ResampledMeans, targets: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Forecast that the error stays as it is now.
-
-    Shapes: ``targets`` (target,); gives (sample, target).
-    """
+    """Forecast that the error stays as it is now (sample, target)."""
     return np.repeat(means.resampled[:, -1:], len(targets), axis=1)
 
 
 def last_gain_repeats(means: ResampledMeans, steps: np.ndarray, previous: float) -> np.ndarray:
-    """Forecast that every further step brings the gain of the last one.
-
-    Shapes: ``steps`` (target,); gives (sample, target).
-    """
+    """Forecast that every further step brings the gain of the last one (sample, target)."""
     size = np.log(means.labels)
     at = np.clip(np.interp(np.log(previous), size, np.arange(len(size))), 0, len(size) - 1)
     low = np.floor(at).astype(int)
@@ -102,10 +93,7 @@ def least_squares(
     residual: bool = False,
     doublings: float = np.inf,
 ) -> np.ndarray:
-    """Extend a least-squares power law through the means, refitted to each bootstrap sample.
-
-    Shapes: ``targets`` (target,); gives (sample, target).
-    """
+    """Extend a least-squares power law through the means, refitted to each bootstrap sample (sample, target)."""
     # Sizes are rounded: half a label of slack keeps the outermost one in.
     recent = means.since(means.labels[-1] / 2**doublings - 0.5)
     weights = None if floor else np.maximum(recent.observed, 1e-3) ** -2
@@ -140,10 +128,7 @@ ROUNDING = 8  # sizes within half an eighth of a doubling of each other are one 
 
 
 def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
-    """Forecast the mean error of each cell with a fit, at the labels and other labels its runs had, as it is measured.
-
-    Shapes: gives (cell, sample).
-    """
+    """Forecast the mean error of each cell with a fit, at the labels its runs had, as it is measured (cell, sample)."""
     dims, posterior = curve_dims(made), made.posterior
     count = posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
     keep = np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)
@@ -168,10 +153,7 @@ def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
 def rule_samples(
     origin: Origin, cells: pd.DataFrame, random_seed: int, rules: Mapping[str, Rule] = RULES
 ) -> dict[str, np.ndarray]:
-    """Forecast the mean error of each cell with every simple rule, or these.
-
-    Shapes: gives (cell, sample).
-    """
+    """Forecast the mean error of each cell with every simple rule, or these (cell, sample)."""
     seen = dict(list(origin.past[origin.past["plain"]].groupby(CURVE)))
     found: dict[str, dict[tuple, np.ndarray]] = {}
     for curve, future in origin.future.groupby(CURVE):
@@ -212,17 +194,10 @@ SHARED = (names.TRUTH, names.TRUTH_STDERR, names.LABELS, names.RUN_COUNT, names.
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """A forecast of everything that an origin holds out.
+    """A forecast of everything that an origin holds out, with the verdict of the fit it comes from.
 
-    Parameters
-    ----------
-    samples : numpy.ndarray
-        Mean errors, shape (cell, sample), in the order of :func:`labelvalue.forecast.backtesting.holdout.measure`; NaN
-        where there is no forecast.
-    verdict : str
-        Of the fit it comes from.
-    reasons : tuple of str
-        Why, unless the verdict is ``ok``.
+    ``samples`` are mean errors (cell, sample), cells as :func:`labelvalue.forecast.backtesting.holdout.measure` has
+    them; NaN where there is no forecast.
     """
 
     samples: np.ndarray
@@ -252,10 +227,9 @@ def backtest(
 ) -> xr.Dataset:
     """Forecast what the runs already show from part of them, and score it next to simple rules.
 
-    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts the
-    mean error of the runs held out, with the labels and other labels those runs had. A curve is scored where it
-    keeps three sizes. Sizes are compared by the whole training set where slices grow together, else by the
-    slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit, compilation included.
+    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts their mean
+    error. A curve is scored where it keeps three sizes. Sizes are those of the whole training set where slices grow
+    together, else the slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit.
 
     Parameters
     ----------
@@ -269,19 +243,9 @@ def backtest(
     holdout : sequence of int
         Doublings, or batches, to hold out, ≥ 1; each is one origin.
     priors : mapping of str to Prior, optional
-        As for :func:`labelvalue.fit`, and so are the next three: those of the fit that the backtest is to speak of.
-    classes : int
-        Number of classes.
-    evaluation_noise : float, Prior, mapping of str to either, optional
-        Share of wrong evaluation labels; what is forecast and scored is the error that these show.
-    discount : mapping of str to float, optional
-        Share of their likelihood that batches count for.
-    random_seed : int
-        Seed of everything random.
-    draws, tune, chains : int
-        As for :func:`labelvalue.fit`.
-    progress : bool
-        Whether to say on stderr what is being done.
+        As for :func:`labelvalue.fit`, and so are the next: those of the fit that the backtest is to speak of.
+    classes, evaluation_noise, discount, random_seed, draws, tune, chains, progress : optional
+        What is forecast and scored is the error that wrong evaluation labels show.
 
     Returns
     -------

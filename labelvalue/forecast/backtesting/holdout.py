@@ -25,17 +25,10 @@ EVEN = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """A point from which forecasts are made.
+    """A point from which forecasts are made: what is held out, the runs a forecaster may see, and those it forecasts.
 
-    Parameters
-    ----------
-    steps : int
-        Doublings or batches held out.
-    past : pandas.DataFrame
-        Runs that the forecaster may see, from :func:`frame_of`.
-    future : pandas.DataFrame
-        Runs that are forecast, with further columns ``ahead`` (steps from now, a fraction for sizes in between),
-        ``distance`` (the same, rounded) and ``now`` and ``previous`` (sizes now and one step before).
+    ``future`` has further columns ``ahead`` (steps from now, a fraction for sizes in between), ``distance`` (the same,
+    rounded), ``now`` and ``previous`` (sizes now and one step before).
     """
 
     steps: int
@@ -180,10 +173,9 @@ FLAT = 1e-9  # spread of log labels within a size below which there is no compos
 def measure(origin: Origin) -> pd.DataFrame:
     """Average what was then measured, with its standard error.
 
-    Runs on evaluation sets that were seen before share their sampling noise with the past, which no forecast
-    can miss; what remains is variation between trainings. It is taken from the scatter of runs of one size
-    on one set, after a common slope on the slice's own labels, pooled over the sizes of a curve (over all
-    curves where one has no replicates). Sets that are new add their own sampling.
+    Runs on sets seen before share their sampling noise with the past: what remains is variation between trainings, from
+    the scatter of runs of one size on one set after a common slope on own labels, pooled over the sizes of a curve
+    (over all curves where one has no replicates). New sets add their own sampling.
     """
     future = origin.future.assign(weight=1.0)
     keys = [*CURVE, names.DISTANCE]

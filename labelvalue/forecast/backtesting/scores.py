@@ -8,7 +8,6 @@ Gneiting, Raftery (2007). Strictly proper scoring rules, prediction, and estimat
 Ferro (2014). Fair scores for ensemble forecasts. QJRMS 140, 1917-1923.
 """
 
-import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
-from labelvalue.model.fitting.result import STRETCH, Fit
+from labelvalue.model.fitting.result import STRETCH, Fit, altered
 from labelvalue.numerals import TAILS
 
 MOST_STEPS, NEARLY = 2000, 1e-6  # of the search for weights: its steps, and the change of a weight that ends it
@@ -34,10 +33,7 @@ TOLERANCE = 1e-6  # errors this close are the same: some real curves are flat, a
 
 
 def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score, E|X - y| - E|X - X'| / 2, lower is better.
-
-    The second term divides by m (m - 1), not m squared: the *fair* version, whose expectation does not
-    depend on how many samples a method happened to draw. It can therefore be slightly negative.
+    """Fair continuous ranked probability score, E|X - y| - E|X - X'| / 2, lower is better; it may be slightly negative.
 
     Shapes: ``samples`` (..., sample), ``truth`` (...); gives (...).
     """
@@ -48,10 +44,7 @@ def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def central_interval(samples: np.ndarray, probability: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the equal-tailed interval out of samples.
-
-    Shapes: ``samples`` (..., sample); gives (...).
-    """
+    """Cut the equal-tailed interval (...) out of samples (..., sample)."""
     tail = (1 - probability) / 2
     low, high = np.quantile(samples, [tail, 1 - tail], axis=-1)
     return low, high
@@ -98,10 +91,7 @@ def score_rows(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) ->
 
 
 def reliability(forecast: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> pd.DataFrame:
-    """Compare forecast probabilities with how often the event came, bin by bin.
-
-    Shapes: ``forecast`` (n,), ``happened`` (n,), ``weight`` (n,).
-    """
+    """Compare forecast probabilities (n,) with how often the event came, bin by bin."""
     forecast, happened = np.asarray(forecast, float), np.asarray(happened, float)
     weight = np.full(forecast.size, 1 / max(forecast.size, 1)) if weight is None else np.asarray(weight, float)
     edges = np.array(PROBABILITY_BINS)
@@ -126,12 +116,10 @@ POSITIVE = (names.ERROR_REFERENCE, names.HEADROOM, names.BREAK_DISTANCE, names.E
 
 
 def recalibrated(fit: Fit, factor: float) -> Fit:
-    """Stretch what is uncertain about each curve about its median.
+    """Stretch what is uncertain about each curve about its median: log error spreads ``factor`` times as far.
 
-    The parameters of every curve move, the elasticity in its own unit, positive ones in logs, the floor's share in log
-    odds, and the walk off the family's shape is scaled; so the log error at any number of labels, which is nearly
-    linear in these, spreads ``factor`` times as far about its median, and what is computed from the fit follows: gains,
-    net benefits, probabilities. The group level and the worth of other slices' labels stay as they were fitted.
+    Elasticities move in their own unit, positive ones in logs, floors in log odds, and the walk off the family's shape
+    is scaled. The group level and the worth of other slices' labels stay as they were fitted.
     """
     if not factor > 0:
         raise ValueError(f"factor must be > 0, got {factor!r}. Fix: give the scorecard's, such as 1.2.")
@@ -147,14 +135,9 @@ def recalibrated(fit: Fit, factor: float) -> Fit:
     share = posterior[names.FLOOR_SHARE].clip(LEAST, 1.0 - LEAST)
     moved[names.FLOOR_SHARE] = _apply(scipy.special.expit, _stretched(_apply(scipy.special.logit, share), factor))
     parameters = posterior.assign(moved)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(parameters)
-    tree.attrs = {**tree.attrs, STRETCH: factor * float(tree.attrs.get(STRETCH, 1.0))}
-    made = dataclasses.replace(fit, tree=tree)
-    tree[names.POSTERIOR] = xr.DataTree(
-        parameters.assign(at_now(parameters, fit.position, fit.model, made.walks).data_vars)
-    )
-    return made
+    made = altered(fit, {names.POSTERIOR: parameters}, **{STRETCH: factor * float(fit.tree.attrs.get(STRETCH, 1.0))})
+    now = at_now(parameters, fit.position, fit.model, made.walks).data_vars
+    return altered(made, {names.POSTERIOR: parameters.assign(now)})
 
 
 def _apply(function: Callable[[Any], Any], values: xr.DataArray) -> xr.DataArray:
@@ -173,9 +156,8 @@ RELIABLE_K = 0.7  # Pareto k above which leave-one-out of a cell is not to be re
 def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
     """Compare fits of several models to the same runs, by leave-one-out and by held-out sizes.
 
-    Leave-one-out (PSIS-LOO) asks how well a cell is predicted from the other sizes of its curve, which is mostly
-    interpolation; the backtest that a fit carries asks how well larger sizes are forecast. The weights are those of
-    stacking on leave-one-out.
+    Leave-one-out (PSIS-LOO) is mostly interpolation between sizes of a curve; the backtest that a fit carries asks how
+    well larger sizes are forecast. The weights are those of stacking on leave-one-out.
 
     Parameters
     ----------
@@ -244,10 +226,7 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
 
 
 def weight_draws(elpd: np.ndarray, draws: int = 400) -> np.ndarray:
-    """Draw stacking weights: those that are best where cells count by random shares instead of alike (Rubin 1981).
-
-    Shapes: elpd (cell, model), the log predictive density of each cell left out; result (draw, model).
-    """
+    """Draw stacking weights (draw, model) of elpd (cell, model), cells counted by random shares (Rubin 1981)."""
     shares = np.random.default_rng(0).dirichlet(np.ones(len(elpd)), draws)
     density = np.exp(elpd - elpd.max(axis=1, keepdims=True))
     weights = np.full((draws, elpd.shape[1]), 1.0 / elpd.shape[1])

@@ -16,7 +16,7 @@ from labelvalue.forecast.backtesting.backtesting import MODEL
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE
 from labelvalue.forecast.backtesting.scores import TOLERANCE, reliability
 from labelvalue.model.fitting.fitting import runs_digest
-from labelvalue.model.fitting.result import Fit, kind_of_fit
+from labelvalue.model.fitting.result import Fit, altered, kind_of_fit, noted
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.numerals import counted
 from labelvalue.problems import InputError
@@ -32,14 +32,7 @@ LEAST_HALF = 0.25  # share of later errors that 50 % intervals have to hold more
 BIASED = 0.5  # share of the gain that came by which forecast gains may be off
 CHANCE = 2.0  # standard errors of a mean up to which it is put down to chance
 
-SCORES = (
-    names.CRPS,
-    names.INTERVAL_SCORE,
-    names.COVERS_50,
-    names.COVERS_90,
-    names.BIAS,
-    names.BRIER,
-)
+SCORES = (names.CRPS, names.INTERVAL_SCORE, names.COVERS_50, names.COVERS_90, names.BIAS, names.BRIER)
 
 
 def summarise_backtest(result: xr.Dataset) -> pd.DataFrame:
@@ -221,12 +214,10 @@ def _ratio(crps: Any, best: Any) -> Any:
 def backtest_verdict(result: xr.Dataset) -> str:
     """Say in one sentence whether to trust forecasts, and up to which distance.
 
-    A distance is trusted if so few hits of the 90 % intervals, and of the 50 % intervals, as were counted are no less
-    likely than 5 % for honest intervals (forecasts taken as independent; 50 % intervals must hold more than a quarter
-    whatever their number), if forecast gains are not off by half of what came, if CRPS is
-    at most a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five
-    forecasts at a distance nothing is said. Forecasts of one backtest err together: where what keeps the nearest
-    distance from being trusted could then be chance, the sentence says so, and not that they are not to be trusted.
+    A distance is trusted if so few hits of 90 % and of 50 % intervals are no less likely than 5 % for honest ones (more
+    than a quarter of the latter, whatever their number), if gains are not off by half of what came, if CRPS is at most
+    a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five forecasts at
+    a distance nothing is said; nor where what speaks against the nearest may be chance, since forecasts err together.
 
     Parameters
     ----------
@@ -370,16 +361,12 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
             )
     before = "" if fit.backtest is None else distrust(fit.backtest)
     diagnostics, why = fit.diagnostics.without(before), distrust(result)
-    tree = fit.tree.copy()
-    tree[names.BACKTEST] = xr.DataTree(result)
-    return dataclasses.replace(fit, tree=tree, diagnostics=diagnostics.flagged(why) if why else diagnostics)
+    told = dataclasses.replace(fit, diagnostics=diagnostics.flagged(why) if why else diagnostics)
+    return altered(told, {names.BACKTEST: result})
 
 
 def with_backtest(fit: Fit, runs: xr.Dataset, model: str | Model, **settings: Any) -> Fit:
-    """Backtest as commands do beside a fit, quickly, and attach the result, or note why there is none.
-
-    Doublings held out are 1 and 2, each re-fit has at most 500 draws a chain. A refused fit is returned as it is.
-    """
+    """Backtest quickly, as commands do beside a fit, and attach the result, or note why there is none."""
     if fit.diagnostics.verdict == "refused":
         return fit
     cut = {name: min(settings.get(name) or most, most) for name, most in (("draws", DRAWS), ("tune", TUNE))}
@@ -388,16 +375,8 @@ def with_backtest(fit: Fit, runs: xr.Dataset, model: str | Model, **settings: An
     except InputError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
-        return _noted(fit, f"{UNCHECKED}{first}{more}")
+        return noted(fit, f"{UNCHECKED}{first}{more}")
     return attach_backtest(fit, result)
-
-
-def _noted(fit: Fit, note: str) -> Fit:
-    settings = fit.settings
-    settings[names.NOTES] = [*settings.get(names.NOTES, []), note]
-    tree = fit.tree.copy()
-    tree.attrs = {**tree.attrs, "settings": json.dumps(settings)}
-    return dataclasses.replace(fit, tree=tree)
 
 
 def backtest_said(fit: Fit) -> str:

@@ -12,12 +12,13 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import frame_of
-from labelvalue.forecast.gains.curves import curve_dims, doublings_beyond, flag_texts
+from labelvalue.forecast.gains.curves import curve_dims, flag_texts, with_distance
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.problems import input_error
+from labelvalue.settings import is_whole
 
 ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])  # search grid; 0 makes the curve a constant
 ZOOMS, ZOOM_POINTS = 5, 9
@@ -37,10 +38,7 @@ class PowerLaws:
     squares: np.ndarray
 
     def error(self, labels: np.ndarray) -> np.ndarray:
-        """Compute the error at some sizes.
-
-        Shapes: ``labels`` (size,); gives (fit, size).
-        """
+        """Compute the error at sizes (size,); gives (fit, size)."""
         ratio = np.asarray(labels, float) / self.reference
         return self.floor[:, None] + self.scale[:, None] * ratio ** -self.elasticity[:, None]
 
@@ -48,10 +46,7 @@ class PowerLaws:
 def fit_power_laws(
     labels: np.ndarray, errors: np.ndarray, weights: np.ndarray | None = None, *, floor: bool = True
 ) -> PowerLaws:
-    """Fit a power law to each row of ``errors`` by weighted least squares.
-
-    Shapes: ``labels`` (size,), ``errors`` (fit, size).
-    """
+    """Fit a power law to each row of ``errors`` (fit, size) by weighted least squares."""
     labels = np.asarray(labels, float)
     errors = np.atleast_2d(errors)
     weights = np.broadcast_to(1.0 if weights is None else weights, errors.shape) * np.isfinite(errors)
@@ -161,7 +156,7 @@ def bootstrap_gain(
     from threadpoolctl import threadpool_limits
 
     numbers, _ = whole_numbers(budgets, "budget")
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 100:
+    if not is_whole(draws, 100):
         raise ValueError(f"draws must be a whole number ≥ 100, got {draws!r}")
     frame = frame_of(fit.runs, "size")
     frame = frame[frame["plain"]]
@@ -189,9 +184,7 @@ def bootstrap_gain(
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain.coords[names.DOUBLINGS] = (
-        doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(*curve, names.BUDGET).variable
-    )
+    gain = with_distance(gain, fit, sizes)
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain

@@ -12,13 +12,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import NEAR, Walks
 from labelvalue.model.curve.effective_labels import BLOCK, LaidOut, laid_out, log_ratio, log_ratio_of, part_of
-from labelvalue.model.curve.posterior import (
-    doublings_below,
-    doublings_under,
-    log_error_at,
-    log_error_of,
-    of_curves,
-)
+from labelvalue.model.curve.posterior import doublings_below, doublings_under, log_error_at, log_error_of, of_curves
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Interval, of_slice
 from labelvalue.settings import is_number
@@ -42,10 +36,7 @@ def best_of(values: xr.DataArray, dim: str, tie: float = 0.0) -> xr.DataArray:
 
 
 def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Expected error of every posterior draw at given sizes, shape discrepancy included.
-
-    Beyond the reference size the discrepancy is one that may come; below it, the one that the runs show.
-    """
+    """Expected error of every draw at given sizes, with the discrepancy that may come, or below that the runs show."""
     curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
     reference = fit.position[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS]]
     position = reference.sel({names.SLICE: posterior[names.SLICE]})
@@ -122,7 +113,7 @@ def lay_out_curves(fit: Fit, chosen: Mapping[str, str]) -> Curves:
     posterior, position = fit.posterior.sel(at), fit.position.sel(at)
     dims = (*posterior[names.ERROR_REFERENCE].dims, *chosen)
     dims = (*dict.fromkeys(dims), SIZE)
-    walks = dataclasses.replace(fit.walks, kept={})
+    walks = dataclasses.replace(fit.walks, kept={}, most=np.inf)
     futures = None if walks.futures is None else laid_out(of_curves(walks.futures, posterior), dims)
     owners = {str(d): position[d].values for d in dims if d in position.dims}
     return Curves(fit, laid_out(posterior, dims), laid_out(position, dims), futures, walks, owners)
@@ -188,10 +179,7 @@ def without(fit: Fit, value: Any) -> list[str]:
 
 
 def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
-    """Draw a quantity once a posterior draw, with the fit's seed; without coordinates.
-
-    What is drawn depends on the seed and the key alone, so that all plans see the same prices.
-    """
+    """Draw a quantity once a posterior draw, by the fit's seed and the key alone: all plans see the same prices."""
     if is_number(value):
         return xr.DataArray(float(value))
     sizes = fit.posterior.sizes
@@ -201,10 +189,7 @@ def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
 
 @functools.lru_cache(maxsize=256)
 def _drawn(seed: int, key: str, value: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Draws of a quantity, kept: a search asks for the same prices hundreds of times.
-
-    Shapes: gives (chain, draw).
-    """
+    """Draws of a quantity (chain, draw), kept: a search asks for the same prices hundreds of times."""
     made = _sample(value, np.random.default_rng([seed, ENTROPY, zlib.crc32(key.encode())]), shape)
     made.flags.writeable = False
     return made

@@ -16,6 +16,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import Prior
 from labelvalue.observe.table.schema import COLUMNS
 from labelvalue.printing import as_lines
+from labelvalue.settings import is_number
 
 YEAR_DAYS = 365.25
 PRIOR = Prior(
@@ -33,10 +34,9 @@ ORIGIN = "origin_of_drift"
 def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: Prior = PRIOR) -> xr.DataArray:
     """Draw the rate at which the error rises with time where the training data stay as they are.
 
-    What tells it are runs that share slice, learner, labels, other labels and replicate, and were evaluated at
-    different times (``measured_at``) on different items; and suites of later data, where it is said how much later.
-    Each such group has a level of its own, so that the curve plays no part; runs on one evaluation set share its
-    sampling noise, and runs of different times may be of different trainings. The variances are those of the fit.
+    What tells it are runs that share slice, learner, labels, other labels and replicate, and were evaluated at other
+    times (``measured_at``) on other items; and suites of later data, where it is said how much later. Each such group
+    has a level of its own, so that the curve plays no part. The variances are those of the fit.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _checked(fit: Fit, elapsed: Mapping[str, float], prior: Prior) -> dict[str, 
     for name, days in elapsed.items():
         if name not in known:
             raise ValueError(f"no suite {name!r} among {', '.join(map(repr, known))}")
-        if isinstance(days, bool) or not isinstance(days, (int, float, np.number)) or not np.isfinite(days):
+        if not is_number(days):
             raise ValueError(f"elapsed days of suite {name!r} must be a number, got {days!r}")
     if prior.distribution != "normal":
         raise ValueError(f"the prior of a drift rate must be 'normal', got {prior.distribution!r}")

@@ -20,10 +20,7 @@ LIKELY = 0.9  # P(gain > 0) above which it is asked whether the runs of the curv
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
-    """Check a list of label counts.
-
-    Shapes: gives ``numbers`` (n,).
-    """
+    """Check a list of label counts (n,)."""
     given = [values] if isinstance(values, (int, float, str)) else list(values)
     if not given:
         raise ValueError(f"no {what} given. Fix: give at least one whole number ≥ 0, such as [500, 2000].")
@@ -45,9 +42,8 @@ def _whole(value: Any) -> bool:
 def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
     """Draw each slice's own gain: the drop in expected error from now to now + budget.
 
-    Labels are bought for the slice alone; the other slices keep what they have. The draws carry the uncertainty of
-    the curve's parameters and of its shape, but no training or evaluation noise
-    (see :func:`predict_observed_gain`).
+    Labels are bought for the slice alone. The draws carry the uncertainty of the curve's parameters and of its shape,
+    but no training or evaluation noise (see :func:`predict_observed_gain`).
 
     Parameters
     ----------
@@ -69,8 +65,7 @@ def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
 
     References
     ----------
-    Mahmood et al. (2022), "How much more data do I need?", CVPR, for the question; the shape
-    discrepancy is described in ARCHITECTURE.md.
+    Mahmood et al. (2022), "How much more data do I need?", CVPR, for the question.
 
     Examples
     --------
@@ -158,10 +153,7 @@ def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
 def _one_run(
     fit: Fit, posterior: xr.Dataset, position: xr.Dataset, error: xr.DataArray, total: xr.DataArray
 ) -> np.ndarray:
-    """Factors by which single measured errors scatter about what is measured on average, mean 1.
-
-    Training scatters the true error, the sampling of an evaluation the measured one.
-    """
+    """Factors of mean 1 by which training scatters the true error, and sampling of an evaluation the measured one."""
     reference = position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
     growth = (total / reference).isel({SIZE: slice(1, None)})
     seen = as_measured(fit, posterior, error)
@@ -191,9 +183,7 @@ def _own_noise(fit: Fit, variance: xr.DataArray, total: xr.DataArray) -> np.ndar
 
 
 def predict_error(
-    fit: Fit,
-    labels: Sequence[int],
-    other_labels: Sequence[int] | Literal["proportional"] | None = None,
+    fit: Fit, labels: Sequence[int], other_labels: Sequence[int] | Literal["proportional"] | None = None
 ) -> xr.DataArray:
     """Draw the learning curve itself: expected error at absolute label counts.
 

@@ -146,8 +146,7 @@ REALISED, FORECAST, PERSISTENCE = "realised", "forecast", "persistence"
 def forecast_persistence(fit: Fit, runs: xr.Dataset, baseline: str = "holdout") -> xr.Dataset:
     """Set the gain forecast on one suite against the gains that came on every suite.
 
-    The fit is of small training sets on the baseline; the runs go on to larger ones, on several suites. Forecast is the
-    gain from the largest training set of the fit to the largest of the runs, at the labels that slices had there.
+    Forecast is the gain from the largest training set of the fit to the largest of the runs.
 
     Parameters
     ----------
@@ -208,10 +207,7 @@ STEPS, LEAST_SIZES, DRAWS, TUNE = 1.0, 3, 500, 200
 
 
 def held_back_persistence(fit: Fit, baseline: str = "holdout") -> xr.Dataset | None:
-    """Do as :func:`forecast_persistence` with a fit's own runs: a quick fit of those a doubling or more below the last.
-
-    ``None`` where they are of one suite or too few sizes, and where that fit is refused.
-    """
+    """Do as :func:`forecast_persistence` with a quick fit of runs a doubling or more below the last; None if few."""
     from labelvalue.model.fitting import fitting
 
     runs = fit.runs

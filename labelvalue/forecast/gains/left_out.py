@@ -43,9 +43,8 @@ def leave_one_out(
 ) -> xr.Dataset:
     """Score what is expected of each slice or suite from the others alone, beside what the fit says that has seen it.
 
-    Expectations that were formed on one data set may be too good to be true elsewhere. What is scored is the *fall* of
-    the error, the share of it that is gone, from the smallest to the largest size of a curve over at most three
-    doublings: the height of an unseen curve nobody can know, what labels do to it is what was learned elsewhere.
+    What is scored is the *fall* of the error, the share of it that is gone, from the smallest to the largest size of a
+    curve over at most three doublings: the height of an unseen curve nobody can know.
 
     Parameters
     ----------
@@ -57,10 +56,8 @@ def leave_one_out(
         slice is forecast as another one of the population of the ``related`` project.
     related : Fit, optional
         Fit of a related project, for ``over="project"``.
-    draws, tune, chains : int
+    draws, tune, chains, progress : optional
         As for :func:`labelvalue.fit`; model, priors, weights of old runs and seed are those of ``fit``.
-    progress : bool
-        Whether to say on stderr what is being done.
 
     Returns
     -------

@@ -18,6 +18,7 @@ from labelvalue.model.fitting.again import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
 from labelvalue.printing import told
+from labelvalue.settings import is_number
 
 WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
@@ -53,15 +54,7 @@ def prior_groups(fit: Fit) -> dict[str, tuple[str, ...]]:
 
 
 def scaled_priors(fit: Fit, members: Sequence[str], factors: Sequence[float]) -> list[Change]:
-    """Raise the priors of a quantity to powers; a Student t, which stays none, is fitted as much wider or narrower.
-
-    A normal prior to the power 0.5 is one 1.41 times as wide, to the power 2 one 0.71 times as wide; its centre stays.
-
-    References
-    ----------
-    Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing prior and likelihood sensitivity with
-    power-scaling", Statistics and Computing 34.
-    """
+    """Raise the priors of a quantity to powers; a Student t, which stays none, is fitted as much wider or narrower."""
     own, posterior = {name: fit.model.priors[name] for name in members}, fit.posterior
     parts = [log_prior(posterior, name, prior, unbounded=True) for name, prior in own.items()]
     density = sum(parts[1:], parts[0])
@@ -86,15 +79,9 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
 
 
 def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
-    """Smooth importance ratios to logs of weights that sum to 1, and say how far they can be relied on.
+    """Smooth importance ratios (chain, draw) to logs of weights that sum to 1 (Vehtari and others 2024, JMLR 25).
 
     Attributes: ``pareto_k``; ``reliable``, whether it is at most min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``.
-
-    Shapes: ``log_ratios`` (chain, draw); gives the same.
-
-    References
-    ----------
-    Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
     """
     from arviz_stats.base import array_stats
 
@@ -114,12 +101,7 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
 
 
 def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.DataArray) -> Draws:
-    """Turn weighted draws into draws that count alike, by repeating some and dropping others.
-
-    All that is re-weighted by the same weights keeps the same draws, so that plans can still be compared draw by draw.
-
-    Shapes: ``draws`` (chain, draw, ...), ``log_weights`` (chain, draw); gives as ``draws``.
-    """
+    """Turn weighted draws into draws that count alike, repeating some and dropping others, the same of all."""
     weights = np.exp(log_weights.transpose(*names.SAMPLE).values.ravel())
     share = np.cumsum(weights) / weights.sum()
     picked = np.searchsorted(share, (np.arange(weights.size) + 0.5) / weights.size)
@@ -154,10 +136,7 @@ class Refits:
 def changed_draws(
     fit: Fit, change: Change, draws: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool | Refits
 ) -> tuple[xr.DataArray, xr.DataArray, str]:
-    """Return draws of a quantity after a change, and their weights.
-
-    Shapes: gives ``log_weights`` (chain and draw).
-    """
+    """Return draws of a quantity after a change, and the logs of their weights (chain and draw)."""
     weights = importance_weights(change.ratios)
     kept = draws.isel({names.DRAW: draws[names.DRAW].isin(change.ratios[names.DRAW])})
     if weights.attrs["reliable"] or not refit:
@@ -223,7 +202,7 @@ def prior_sensitivity(
     >>> sorted(set(table["change"]))
     ['to the power 0.5', 'to the power 2']
     """
-    if any(isinstance(f, bool) or not isinstance(f, (int, float, np.number)) or not 0 < f < np.inf for f in factors):
+    if not all(is_number(f) and f > 0 for f in factors):
         raise ValueError(f"factors must be positive numbers, got {factors!r}. Fix: give such as (0.5, 2).")
 
     def again(made: Fit) -> xr.DataArray:

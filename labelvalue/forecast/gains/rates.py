@@ -13,6 +13,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
 from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import is_whole
 
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
@@ -85,8 +86,7 @@ def diminishing_returns(
 def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LABELS) -> xr.DataArray:
     """Draw the labels at which further ones bring less than a stated rate: the inflection point, tied to its use.
 
-    A curve of this kind has no inflection of its own; what bends is whether labels are still worth it. In money the
-    same question is :func:`labelvalue.plans.marginal_benefit`'s.
+    In money the same question is :func:`labelvalue.plans.marginal_benefit`'s.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
 
 
 def _check(per: int) -> None:
-    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+    if not is_whole(per, 1):
         raise ValueError(f"per must be a whole number ≥ 1, got {per!r}")
 
 
@@ -149,8 +149,8 @@ def _at(fit: Fit, posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataAr
 def predict_total_gain(fit: Fit, budgets: Sequence[int], weights: Mapping[str, float] | None = None) -> xr.DataArray:
     """Draw the total gain: what labels bought for a slice bring over all slices, weighted.
 
-    The slice's own gain, plus what its labels do to the others through their transfer: they may help, or hurt where
-    slices are classes of one learner. Without ``other_labels`` in the runs the others are unmoved.
+    The slice's own gain, plus what its labels do to the others through their transfer; without ``other_labels`` in the
+    runs the others are unmoved.
 
     Parameters
     ----------

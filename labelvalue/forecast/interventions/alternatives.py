@@ -15,8 +15,8 @@ from labelvalue.model.curve.observations import CELL_KEYS
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean, input_error
-from labelvalue.quantities import Quantity, quantity
-from labelvalue.settings import Checks, put
+from labelvalue.quantities import GivenOrNone
+from labelvalue.settings import AtLeastOne, Text
 
 WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))  # worths that are weighed against each other
 CENTER, SPREAD = np.log(0.1), 1.5  # prior of the log worth: nine times in ten between 0.008 and 1.2 labels
@@ -118,31 +118,16 @@ class ActiveLearning(Intervention):
     efficiency : quantity, optional
         Random labels that one label of it is worth, where the runs do not hold it.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> ActiveLearning("margin", efficiency={"low": 0.9, "high": 1.6}).strategy
     'margin'
     """
 
-    strategy: str
-    efficiency: Quantity | None = None
-
-    def _check(self, checks: Checks) -> None:
-        checks.text("strategy", self.strategy)
-        if self.efficiency is not None:
-            put(self, efficiency=quantity(checks, "efficiency", self.efficiency))
-        if self.unit_cost is None:
-            put(self, unit_cost=0.0)
-
-    @property
-    def acts_on_new(self) -> bool:
-        """It does."""
-        return True
+    strategy: Text
+    efficiency: GivenOrNone = None
+    unit_cost: GivenOrNone = dataclasses.field(default=0.0, kw_only=True)
+    _on_new = True
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         posterior = standing.posterior
@@ -178,26 +163,15 @@ class SyntheticData(Intervention):
     worth : quantity, optional
         Labels that one example is worth; where none is given, it is estimated from runs with synthetic examples.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> SyntheticData(5_000, worth={"low": 0.02, "high": 0.3}).examples
     5000
     """
 
-    examples: int
-    worth: Quantity | None = None
-
-    def _check(self, checks: Checks) -> None:
-        checks.whole("examples", self.examples, least=1)
-        if self.worth is not None:
-            put(self, worth=quantity(checks, "worth", self.worth))
-        if self.unit_cost is None:
-            put(self, unit_cost=0.0)
+    examples: AtLeastOne
+    worth: GivenOrNone = None
+    unit_cost: GivenOrNone = dataclasses.field(default=0.0, kw_only=True)
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         if self.worth is None:
@@ -227,27 +201,16 @@ class NewLearner(Intervention):
     floor : quantity, optional
         Factor on the error that labels never remove.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> NewLearner("transformer", excess={"low": 0.7, "high": 0.95}).learner
     'transformer'
     """
 
-    learner: str
-    excess: Quantity | None = None
-    elasticity: Quantity | None = None
-    floor: Quantity | None = None
-
-    def _check(self, checks: Checks) -> None:
-        checks.text("learner", self.learner)
-        for key in ("excess", names.ELASTICITY, names.FLOOR):
-            if getattr(self, key) is not None:
-                put(self, **{key: quantity(checks, key, getattr(self, key))})
+    learner: Text
+    excess: GivenOrNone = None
+    elasticity: GivenOrNone = None
+    floor: GivenOrNone = None
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         position = standing.position
@@ -287,18 +250,13 @@ class Pretraining(NewLearner):
     floor : quantity, optional
         Factor on the error that labels never remove.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> Pretraining(excess={"low": 0.8, "high": 1.0}, cost=3_000, delay=20).kind
     'pre-training'
     """
 
-    learner: str = ""
+    learner: Text = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -315,21 +273,13 @@ class EvaluationLabels(Intervention):
     labels : int
         Further evaluation labels a slice, ≥ 1.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> EvaluationLabels(2_000).labels
     2000
     """
 
-    labels: int
-
-    def _check(self, checks: Checks) -> None:
-        checks.whole("labels", self.labels, least=1)
+    labels: AtLeastOne
 
     def _units(self, now: Any, bought: Any) -> Any:
         return self.labels + 0.0 * (now + bought)

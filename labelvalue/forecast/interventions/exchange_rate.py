@@ -230,8 +230,7 @@ def quality_frontier(
 ) -> xr.Dataset:
     """Draw the gain of every way to spend a sum on a slice: few items with many votes, or many with few.
 
-    Where an item costs nothing but its votes and there are always more, further items usually beat further votes; votes
-    pay where items are dear or few, or where wrong labels are many enough to blunt those that are there already.
+    Votes pay where items are dear or few, or where wrong labels are many enough to blunt those that are there already.
 
     Parameters
     ----------

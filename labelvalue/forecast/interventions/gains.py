@@ -19,11 +19,7 @@ from labelvalue.settings import Checks
 
 
 def predict_gain_with(
-    fit: Fit,
-    interventions: Intervention | Sequence[Intervention],
-    budgets: Sequence[int],
-    *,
-    noise: Any = None,
+    fit: Fit, interventions: Intervention | Sequence[Intervention], budgets: Sequence[int], *, noise: Any = None
 ) -> xr.DataArray:
     """Draw each slice's own gain from interventions together with labels: by the curves and draws of ``predict_gain``.
 

@@ -1,7 +1,7 @@
 """What all interventions have: a name, a cost, a delay, and an effect on the curves."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -13,8 +13,8 @@ from labelvalue.model.curve.effective_labels import information_left
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
-from labelvalue.quantities import Quantity, quantity
-from labelvalue.settings import Checks, put
+from labelvalue.quantities import Given, GivenOrNone, Quantity
+from labelvalue.settings import Checks, Settings, Text, listed, put
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Standing:
 def changed_error(standing: Standing, changes: Changes) -> xr.DataArray:
     """Draw the expected error after labels were bought under changes.
 
-    Own labels are those there now and those bought, each for its worth, and those added; all count for the share of
-    information that their noise leaves, relative to plain labels. Labels of other slices stay as they are.
+    Own labels, bought ones by their worth, and added ones count for the information that their noise leaves, relative
+    to plain labels; labels of other slices stay as they are.
     """
     position = standing.position
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
@@ -137,7 +137,7 @@ KINDS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Intervention:
+class Intervention(Settings):
     """Something that is bought instead of plain labels, or beside them: what all of them have.
 
     Parameters
@@ -166,30 +166,15 @@ class Intervention:
     0.0
     """
 
-    name: str = dataclasses.field(default="", kw_only=True)
-    cost: Quantity = dataclasses.field(default=0.0, kw_only=True)
-    unit_cost: Quantity | None = dataclasses.field(default=None, kw_only=True)
-    delay: Quantity = dataclasses.field(default=0.0, kw_only=True)
-    slices: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+    name: Text = dataclasses.field(default="", kw_only=True)
+    cost: Given = dataclasses.field(default=0.0, kw_only=True)
+    unit_cost: GivenOrNone = dataclasses.field(default=None, kw_only=True)
+    delay: Given = dataclasses.field(default=0.0, kw_only=True)
+    slices: Annotated[tuple[str, ...], listed(Checks.text)] = dataclasses.field(default=(), kw_only=True)
+    _on_new: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("name", self.name)
+    def _together(self, checks: Checks) -> None:
         put(self, name=self.name or self.kind)
-        for key in ("cost", "delay"):
-            put(self, **{key: quantity(checks, key, getattr(self, key))})
-        if self.unit_cost is not None:
-            put(self, unit_cost=quantity(checks, "unit_cost", self.unit_cost))
-        given: Any = self.slices
-        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
-            checks.wrong("slices", "expected a list of slices", "write ['fr', 'de']", given)
-        else:
-            put(self, slices=tuple(given))
-        self._check(checks)
-        checks.finish()
-
-    def _check(self, checks: Checks) -> None:
-        """Note what is wrong with the fields that a kind adds."""
 
     @property
     def kind(self) -> str:
@@ -199,7 +184,7 @@ class Intervention:
     @property
     def acts_on_new(self) -> bool:
         """Whether it acts through the labels bought, and brings nothing without any."""
-        return False
+        return self._on_new
 
     def change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         """Return what it changes, on top of what others have changed, and where its effect comes from.

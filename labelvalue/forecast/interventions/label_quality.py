@@ -1,13 +1,14 @@
 """Interventions on the labels' quality: votes, cleaning, guidelines."""
 
 import dataclasses
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 from labelvalue import names
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.forecast.interventions.votes import consensus_error
-from labelvalue.quantities import Quantity, quantity
-from labelvalue.settings import Checks, put
+from labelvalue.quantities import Given, Quantity, ShareOf, quantity
+from labelvalue.settings import AtLeastOne, Checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,28 +26,15 @@ class Consensus(Intervention):
     correlation : quantity
         Correlation between the annotators' errors, 0 ≤ c < 1.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> Consensus(3, correlation={"low": 0.05, "high": 0.3}).name
     'consensus'
     """
 
-    votes: int
-    correlation: Quantity = 0.0
-
-    def _check(self, checks: Checks) -> None:
-        checks.whole("votes", self.votes, least=1)
-        put(self, correlation=quantity(checks, "correlation", self.correlation, share=True))
-
-    @property
-    def acts_on_new(self) -> bool:
-        """It does."""
-        return True
+    votes: AtLeastOne
+    correlation: ShareOf = 0.0
+    _on_new = True
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         standing.need_noise(self.name)
@@ -56,6 +44,11 @@ class Consensus(Intervention):
 
     def _units(self, now: Any, bought: Any) -> Any:
         return (self.votes - 1) * (0.0 * now + bought)
+
+
+def _caught(checks: Checks, key: str, value: Any) -> Any:
+    """A share that may be all of them."""
+    return value if value == 1 else quantity(checks, key, value, share=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,27 +67,15 @@ class Relabel(Intervention):
     remaining : quantity
         Share of those done again that are wrong afterwards.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> Relabel(0.1, caught=0.6).remaining
     0.0
     """
 
-    share: float
-    caught: Quantity | None = None
-    remaining: Quantity = 0.0
-
-    def _check(self, checks: Checks) -> None:
-        if self.share != 1:
-            checks.share("share", self.share)
-        if self.caught is not None and self.caught != 1:
-            put(self, caught=quantity(checks, "caught", self.caught, share=True))
-        put(self, remaining=quantity(checks, "remaining", self.remaining, share=True))
+    share: Annotated[float, partial(Checks.share, one=True)]
+    caught: Annotated[Quantity | None, _caught] = None
+    remaining: ShareOf = 0.0
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         standing.need_noise(self.name)
@@ -122,24 +103,14 @@ class Guideline(Intervention):
     redone : float
         Share of the labels there are that are done again under the new guidelines, 0 to 1.
 
-    Raises
-    ------
-    InputError
-        For everything that is wrong, with its key.
-
     Examples
     --------
     >>> Guideline({"low": 0.4, "high": 0.9}, redone=0.2, cost=2_000, delay=10).kind
     'guideline'
     """
 
-    factor: Quantity
-    redone: float = 0.0
-
-    def _check(self, checks: Checks) -> None:
-        put(self, factor=quantity(checks, "factor", self.factor))
-        if self.redone not in (0, 1):
-            checks.share("redone", self.redone)
+    factor: Given
+    redone: Annotated[float, partial(Checks.share, one=True, none=True)] = 0.0
 
     @property
     def acts_on_new(self) -> bool:

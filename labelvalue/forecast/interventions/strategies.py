@@ -86,8 +86,7 @@ def _cheaper(strategies: Sequence[str], prices: Mapping[str, float]) -> xr.DataA
 def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> xr.DataArray:
     """Draw what a label is worth at some diversity, in labels as diverse as random ones.
 
-    Beforehand it is as likely as not that diversity matters at all; where it does, the prior of ``diversity_power``
-    holds. The share of draws in which it does not matter has an efficiency of exactly 1.
+    Beforehand it is as likely as not that diversity matters; draws in which it does not have an efficiency of 1.
 
     Parameters
     ----------
@@ -110,9 +109,8 @@ def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> 
 
     References
     ----------
-    Friedman and Dieng (2023), "The Vendi score", TMLR, for the measure of diversity. Dickey (1971), "The weighted
-    likelihood ratio, linear hypotheses on normal location parameters", Annals of Mathematical Statistics 42, for the
-    probability: the posterior's density at no effect over the prior's.
+    Friedman and Dieng (2023), "The Vendi score", TMLR; Dickey (1971), "The weighted likelihood ratio, linear hypotheses
+    on normal location parameters", Annals of Mathematical Statistics 42, for the probability.
 
     Examples
     --------

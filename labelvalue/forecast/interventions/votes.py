@@ -13,11 +13,11 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
 from labelvalue.model.curve.effective_labels import useless_share
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
+from labelvalue.model.prior.priors import draw_prior
 from labelvalue.problems import input_error
 from labelvalue.quantities import by_slice
-from labelvalue.settings import Checks
+from labelvalue.settings import Checks, is_whole
 
 
 def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:
@@ -57,9 +57,9 @@ def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any =
     >>> round(consensus_error(0.2, 3), 3), round(consensus_error(0.2, 3, correlation=0.5), 3)
     (0.104, 0.152)
     """
-    if not _whole(votes, 1):
+    if not is_whole(votes, 1):
         raise ValueError(f"votes must be a whole number ≥ 1, got {votes!r}")
-    if not _whole(classes, 2):
+    if not is_whole(classes, 2):
         raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
     each = list(rates) if isinstance(rates, Sequence) else [rates] * votes
     if len(each) != votes:
@@ -69,10 +69,6 @@ def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any =
     for wrong, probability in enumerate(_wrong_counts(each)):
         right = right + probability * _majority_is_right(votes - wrong, wrong, classes)
     return correlation * alike + (1.0 - correlation) * (1.0 - right)
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
 
 
 def _wrong_counts(rates: list[Any]) -> list[Any]:
@@ -86,11 +82,7 @@ def _wrong_counts(rates: list[Any]) -> list[Any]:
 
 @cache
 def _majority_is_right(right: int, wrong: int, classes: int) -> float:
-    """Probability that the right class wins, given how many votes it got; the wrong ones fall on the others evenly.
-
-    Counts sequences of wrong votes by the classes that draw level with the right one, through the exponential
-    generating function of classes with fewer votes.
-    """
+    """Probability that the right class wins given its votes; sequences of others by a generating function."""
     if right == 0:
         return 0.0 if wrong else 1.0 / classes
     fewer = np.array([1.0 / math.factorial(j) for j in range(min(right - 1, wrong) + 1)])

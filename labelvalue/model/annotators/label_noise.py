@@ -112,10 +112,7 @@ def thinned(posterior: xr.Dataset, most: int = DRAWS) -> list[dict[str, np.ndarr
 
 
 def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.ndarray:
-    """Return the probability of every class for every pattern, averaged over draws.
-
-    Shapes: gives (pattern, class).
-    """
+    """Return the probability of every class for every pattern, averaged over draws (pattern, class)."""
     classes = judgements.sizes[names.TRUE_CLASS]
     patterns = judgements["count"].size
     total = np.zeros((patterns, classes))
@@ -266,9 +263,8 @@ def estimate_label_noise(
     items are hard for all of them alike, noise is estimated too low, and only references or audits mend that.
 
     Up to ten classes, annotators differ in which classes they miss, and up to 2,000 entries in all also in what they
-    take them for. From eleven to fifty classes, where a matrix each would have more entries than there are judgements,
-    they differ in how often they are wrong; which classes are missed more often than others, and what they are then
-    taken for, is assumed to be the same for all. Each annotator's noise stays their own.
+    take them for. From eleven to fifty they differ in how often they are wrong, and share the matrix of what is missed
+    and what it is taken for.
 
     Parameters
     ----------
@@ -281,12 +277,8 @@ def estimate_label_noise(
         By slice: wrong labels among single labels that were checked.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
-    random_seed : int
-        Seed of everything random.
-    draws, tune, chains : int
+    random_seed, draws, tune, chains, progress : optional
         As for :func:`labelvalue.fit`.
-    progress : bool
-        Whether to say on stderr what is being done.
 
     Returns
     -------

@@ -22,12 +22,7 @@ RESCALED = 8  # votes after which weights are brought back to the order of 1: of
 
 
 def sum_over_truth(tables: Any, judgements: Any, count: Any, gradients: Any) -> float:
-    """Return the log likelihood of patterns, and add up how it changes with each entry of the tables.
-
-    Plain loops: numba compiles them (:mod:`labelvalue.model.annotators.true_class`), and Python runs them as they are.
-
-    Shapes: ``count`` (pattern).
-    """
+    """Return the log likelihood of patterns, and add up its derivatives by each entry of the tables, under numba."""
     of_slice, truth, group, label = judgements
     prevalence, right, wrong, share = np.exp(tables[0]), np.exp(tables[1]), np.exp(tables[2]), np.exp(tables[3])
     to_prevalence, to_right, to_wrong, to_share = gradients
@@ -55,10 +50,7 @@ def sum_over_truth(tables: Any, judgements: Any, count: Any, gradients: Any) -> 
 
 
 def weigh(right: Any, wrong: Any, share: Any, group: Any, label: Any, p: int, weight: Any) -> float:
-    """Multiply the weights of classes by the probabilities of a pattern's votes; return the log of what was taken out.
-
-    Shapes: ``group``, ``label`` (pattern, vote), ``weight`` (class).
-    """
+    """Multiply ``weight`` (class) by the probabilities of votes (pattern, vote); the log of what was taken out."""
     scale = 0.0
     for v in range(group.shape[1]):
         who, said = group[p, v], label[p, v]
@@ -77,10 +69,7 @@ def weigh(right: Any, wrong: Any, share: Any, group: Any, label: Any, p: int, we
 
 
 def spread_over(weight: Any, group: Any, label: Any, p: int, to_right: Any, to_wrong: Any, to_share: Any) -> None:
-    """Add a pattern's items, spread over classes, to the derivatives of all that its votes touch.
-
-    Shapes: ``weight`` (class), ``group``, ``label`` (pattern, vote).
-    """
+    """Add a pattern's items, spread over classes by ``weight`` (class), to the derivatives of what its votes touch."""
     for v in range(group.shape[1]):
         who, said = group[p, v], label[p, v]
         if who < 0:
@@ -115,10 +104,7 @@ def mismatched(tables: Any, judgements: Any, count: Any) -> bool:
 
 
 def known(tables: Any, truth: int, group: Any, label: Any, p: int, items: float, gradients: Any) -> float:
-    """Return the log likelihood of the votes on an item whose class is known, and add to the derivatives.
-
-    Shapes: ``group``, ``label`` (pattern, vote).
-    """
+    """Return the log likelihood of the votes on an item whose class is known, and add to the derivatives."""
     total = 0.0
     for v in range(group.shape[1]):
         who, said = group[p, v], label[p, v]
@@ -144,11 +130,7 @@ VERSION = zlib.crc32(Path(__file__).read_bytes())
 
 
 class SumOverTruth(Op):
-    """Log likelihood of all patterns, with its derivatives by the four tables as further outputs.
-
-    Inputs as in :func:`labelvalue.model.annotators.true_class.sum_over_truth`, one after another: four tables, slice,
-    known class, groups, labels, counts.
-    """
+    """Log likelihood of all patterns, with its derivatives by the four tables; inputs as of :func:`sum_over_truth`."""
 
     __props__ = ()
     default_output = 0

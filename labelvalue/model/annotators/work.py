@@ -26,12 +26,7 @@ FEWEST_DAYS = 3  # calendar days from which on throughput can be estimated
 def throughput(
     table: pd.DataFrame, posterior: xr.Dataset, random_seed: int
 ) -> tuple[dict[str, xr.DataArray], float, dict[str, float], list[str]]:
-    """Draw labels a calendar day, in all and by slice, and an annotator's day of work: the Bayesian bootstrap of days.
-
-    References
-    ----------
-    Rubin (1981), "The Bayesian bootstrap", Annals of Statistics 9.
-    """
+    """Draw labels a calendar day, in all and by slice, and an annotator's day: the Bayesian bootstrap (Rubin 1981)."""
     timed = table[table[names.TIME].notna()]
     day = timed[names.TIME].dt.floor("D")
     if timed.empty or (day.max() - day.min()).days + 1 < FEWEST_DAYS:
@@ -253,12 +248,8 @@ def estimate_work(
         Annotations table, as :func:`labelvalue.label_quality.read_annotations` returns it; references are left out.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
-    random_seed : int
-        Seed of everything random.
-    draws, tune, chains : int
+    random_seed, draws, tune, chains, progress : optional
         As for :func:`labelvalue.fit`.
-    progress : bool
-        Whether to say on stderr what is being done.
 
     Returns
     -------

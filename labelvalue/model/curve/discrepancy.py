@@ -22,10 +22,10 @@ from labelvalue.model.hierarchy.specification import Model
 
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
-REMEMBERED = 128_000_000  # bytes of walks that are kept: a page asks for the same of all slices dozens of times
+REMEMBERED = 128_000_000  # bytes of walks that a fit keeps: a page asks for the same of all slices dozens of times
 REACH = 4.0  # doublings that walks are kept for at least
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
-FARTHEST = 2.0  # logs that scatter counts off it, at most
+MOST_SCATTER = 2.0  # logs that scatter counts off it, at most
 HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
 
 
@@ -57,7 +57,7 @@ class Beyond:
 
 def _log_scatter(parameters: Mapping[Any, Any]) -> Any:
     """Log of the scatter between trainings over what is typical."""
-    return np.clip(np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER), -FARTHEST, FARTHEST)
+    return np.clip(np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER), -MOST_SCATTER, MOST_SCATTER)
 
 
 BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5, wider=0.4, shared=0.5)
@@ -67,14 +67,18 @@ BETWEEN_LEARNERS = Beyond(by_shape=0.5, shared=BETWEEN_SLICES.shared)
 """Of several learners, or of a single curve. Learned on 54 data sets of LCDB, whose curves do not flatten."""
 
 
+Drawn = dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]]
+"""Walks by what they depend on: level and slope, each (samples, knots)."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Walks:
     """Whose walks are drawn: by the fit's seed, and the learner where curves have no dim for it.
 
     ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
     (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
-    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`); ``kept`` holds walks
-    for as long as whoever gave it needs them, and without it those asked for last are remembered.
+    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`); ``kept`` holds the
+    walks that were asked for last, ``most`` bytes of them.
     """
 
     random_seed: int
@@ -83,13 +87,12 @@ class Walks:
     upper: float = np.inf
     beyond: Beyond = BETWEEN_SLICES
     futures: xr.Dataset | None = None
-    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None
+    kept: Drawn = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    most: float = REMEMBERED
 
 
 def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
-    """Each curve's own standard walk about its mean, read at the effective distance of each draw.
-
-    Suites share the walk of their slice and learner, which ``whose`` names along their dims.
+    """Each curve's own standard walk about its mean, read at the effective distance of each draw; suites share one.
 
     Shapes: ``doublings`` (chain, draw, one dim for each of ``whose``, others), and the result.
     """
@@ -104,6 +107,8 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
             seed, shared = walks.random_seed, walks.beyond.shared
             level, slope = paths(samples, seed, *whole, shared=shared, doublings=farthest, kept=walks.kept)
             out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
+            while len(walks.kept) > 1 and sum(2 * one.nbytes for one, _ in walks.kept.values()) > walks.most:
+                walks.kept.pop(next(iter(walks.kept)))
     return out
 
 
@@ -114,15 +119,9 @@ def level_sd(doublings: Any) -> Any:
 
 
 def goes_by_shape(walks: Walks, chains: int, draws: int) -> np.ndarray:
-    """Draw in which draws curves do what those of their shape did: all of a fit together.
-
-    Shapes: gives (chain, draw).
-    """
+    """Draw in which draws curves do what those of their shape did, (chain, draw): all of a fit together."""
     drawn = np.random.default_rng(entropy_of(walks.random_seed, "by shape")).random((chains, draws))
     return drawn < walks.beyond.by_shape
-
-
-_walks: dict[tuple[int, int, float, tuple[str, ...]], tuple[np.ndarray, np.ndarray]] = {}
 
 
 def paths(
@@ -131,32 +130,30 @@ def paths(
     *labels: str,
     shared: float = 0.0,
     doublings: float = HORIZON,
-    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None,
+    kept: Drawn | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
-    slices of its learner, the last of its names, have in common. Those asked for last are remembered; all in ``kept``.
+    slices of its learner, the last of its names, have in common. They are taken from ``kept``, and kept there.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
     key, reach = (samples, random_seed, shared, labels), min(max(2.0 * -(-doublings // 2), REACH), HORIZON)
     knots = 1 + int(KNOTS_PER_DOUBLING * reach)
-    known = _walks if kept is None else kept
+    known = {} if kept is None else kept
     found = known.pop(key, None)
     if found is None or found[0].shape[1] < knots:
         found = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples, reach=reach)
         if shared > 0.0:
             own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings, kept=kept), strict=True)
+            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings, kept=known), strict=True)
             level, slope = (own * alone + common * together[:, :knots] for alone, together in both)
             found = level, slope
         for part in found:
             part.flags.writeable = False
     known[key] = found
-    while len(_walks) > 1 and sum(2 * level.nbytes for level, _ in _walks.values()) > REMEMBERED:
-        _walks.pop(next(iter(_walks)))
     return found
 
 
@@ -180,10 +177,7 @@ def standard_walks(
 
 
 def level_covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Covariance of what a standard walk adds at some distances with what it adds at others.
-
-    Shapes: gives (n, m).
-    """
+    """Covariance of what a standard walk adds at some distances with what it adds at others, (n, m)."""
     near, far = np.minimum.outer(one, other), np.maximum.outer(one, other)
     return near**2 * (3.0 * far - near) / 6.0
 
@@ -260,7 +254,7 @@ class Below:
     classes: int
     random_seed: int
     stretch: float = 1.0
-    _drawn: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict, repr=False)
+    _drawn: Drawn = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def observations(self) -> xr.Dataset:
@@ -330,12 +324,7 @@ class Below:
         return np.random.default_rng(entropy_of(self.random_seed, SIDE, *whose.values())), samples
 
     def _given(
-        self,
-        own: xr.Dataset,
-        residual: np.ndarray,
-        variance: np.ndarray,
-        slope_sd: np.ndarray,
-        distance: np.ndarray,
+        self, own: xr.Dataset, residual: np.ndarray, variance: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Walks of a curve given its cells."""
         rng, samples = self._generator({part: str(own[part].values) for part in CURVE_KEYS})
@@ -386,19 +375,13 @@ def walks_given(
     distance: np.ndarray,
     noise: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn walks drawn without any runs into walks drawn given what was measured along them.
+    """Turn walks drawn without any runs into walks drawn given what was measured along them, by Matheron's rule.
 
-    A walk and measurements of it are drawn, and moved by what regression says of the difference to what was measured
-    (Matheron's rule); the outcome has exactly the distribution of the walk given the measurements.
+    A walk and measurements of it are moved by what regression says of the difference to what was measured (Wilson and
+    others 2021, "Pathwise conditioning of Gaussian processes", JMLR 22; Durbin and Koopman 2002, Biometrika 89).
 
     Shapes: ``level``, ``slope`` (samples, knots), ``residual``, ``variance`` (samples, cells), ``slope_sd`` (samples,),
     ``distance`` (cells,), ``noise`` (samples, cells); gives ``level, slope`` (samples, knots).
-
-    References
-    ----------
-    Wilson, Borovitskiy, Terenin, Mostowsky and Deisenroth (2021), "Pathwise conditioning of Gaussian processes", JMLR
-    22. Durbin and Koopman (2002), "A simple and efficient simulation smoother for state space time series analysis",
-    Biometrika 89, for the same rule along a state.
     """
     knots = np.arange(level.shape[1]) / KNOTS_PER_DOUBLING
     to_level = level_covariance(knots, distance)

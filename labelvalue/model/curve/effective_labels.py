@@ -121,22 +121,18 @@ FEW_BESIDE = 5.0
 def likeness_of_means(beside: Any) -> Any:
     """How much less the worth of many slices' labels differs from slice to slice than that of a few slices' labels.
 
-    The worth of another slice's label is a mean over all the others, and means of many are alike. Beyond
-    ``FEW_BESIDE`` it is what the others' labels are worth together, for each own, whose spread stays as it is. As the
-    square root of their number, as means of independent draws are, the spread leaves so much room among
-    hundreds of slices that one of them, by the luck of its runs alone, seems to learn nothing from all the others,
-    and no sampler crosses to there and back.
+    It is a mean over all the others, and means of many are alike. Were its spread to shrink only as the square root of
+    their number, one of hundreds of slices could seem to learn nothing from all the others, where no sampler comes
+    back.
     """
     ratio = beside / FEW_BESIDE
     return 1.0 / (0.5 * (ratio + 1.0 + abs(ratio - 1.0)))
 
 
 def transfer_from(level: Any, beside: Any) -> Any:
-    """Turn an unbounded level into the worth of another slice's label.
+    """Turn an unbounded level into the worth of another slice's label: itself from ``TYPICAL_WORTH`` upwards.
 
-    The level is the worth itself from ``TYPICAL_WORTH`` upwards. Below that it is straight in the log of the
-    effective labels at the reference size: where other slices hold fifty labels for each of the slice's own, that
-    log bends sharply as the worth nears 0, and no sampler likes it.
+    Below, it is straight in the log of effective labels at the reference size, which bends sharply near a worth of 0.
     """
     xp = namespace(level, beside)
     above = level - TYPICAL_WORTH
@@ -150,11 +146,10 @@ BLOCK = 65_536  # cells of an array that are computed at a time: sums of so many
 
 
 def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArray:
-    """Compute on NumPy arrays, and give the result the coordinates of what went in.
+    """Compute on NumPy arrays, and give the result the coordinates of what went in, compared once and not at each sum.
 
-    A forecast is some fifty sums of small arrays, and comparing their coordinates takes longer than adding them: they
-    are compared once here. What is given are arrays, which ``compute`` gets with the dims of all of them, those of a
-    sample first, some curves at a time; datasets, of which it gets a mapping of such arrays; or anything else.
+    ``compute`` gets arrays with the dims of all of them, those of a sample first, some curves at a time; a mapping of
+    such arrays for a dataset; and anything else as it is.
     """
     labelled = [one for one in given if isinstance(one, xr.DataArray | xr.Dataset)]
     coords: dict[Any, Any] = {}
@@ -259,10 +254,7 @@ def of_strategy(name: str, place: int) -> str:
 def effective_ratio(worths: Mapping[str, Any], data: Mapping[Any, Any], classes: int) -> Any:
     """Log effective labels of a cell over those at the reference, where labels are random and as clean as they come.
 
-    References
-    ----------
-    Natarajan, Dhillon, Ravikumar and Tewari (2013), "Learning with noisy labels", NeurIPS 26, for the loss of
-    information, 1 − η·K/(K−1) of each label, squared in the number of labels.
+    Noise takes 1 − η·K/(K−1) of a label's information, squared in the number of labels (Natarajan and others 2013).
     """
     reference = data[names.REFERENCE_LABELS]
     ratio = data["log_own"]

@@ -45,11 +45,7 @@ SLIGHT_ELASTICITY = 0.004
 
 
 def signed_exp(level: Any) -> Any:
-    """Turn an unbounded level into an elasticity: its exponential, continued through 0 into rising curves.
-
-    ``exp(level)`` for all but the slightest elasticities, and mirrored below the level where it falls under
-    ``SLIGHT_ELASTICITY``, so that a curve that rises with labels has a negative elasticity and forecasts no gain.
-    """
+    """Turn an unbounded level into an elasticity: its exponential, mirrored below ``SLIGHT_ELASTICITY`` for rises."""
     xp = namespace(level)
     return xp.exp(level) - SLIGHT_ELASTICITY**2 * xp.exp(-level)
 
@@ -107,10 +103,7 @@ HIGHEST = 50.0  # log error ratio beyond which curves are cut off: e^50 times th
 
 
 def above_floor(log_reducible: Any, floor_share: Any) -> Any:
-    r"""Log of the error relative to the reference, given that of the part above the floor.
-
-    .. math:: \log\left(\phi + (1-\phi)\,e^{x}\right)
-    """
+    """Log of the error relative to the reference, given that of the part above the floor: log(φ + (1 − φ)·exp(x))."""
     xp = namespace(log_reducible, floor_share)
     # Far above the reference error nothing is told apart any more; the exponential must not overflow there.
     if xp is np:
@@ -128,24 +121,12 @@ def scatter_loglikelihood(data: Mapping[Any, Any], variance: Any) -> Any:
 
 
 def discount_loglikelihood(data: Mapping[Any, Any], variance: Any) -> Any:
-    r"""What makes residuals with their variance divided by their weight the power of the likelihood that was meant.
-
-    .. math:: N(r; v)^w = c(w) \, N(r; v / w) \, v^{(1 - w) / 2}
-
-    Conditional on the walk, from which the last factor does not depend, so that it stays outside the filter.
-
-    References
-    ----------
-    Ibrahim and Chen (2000), "Power prior distributions for regression models", Statistical Science 15.
-    """
+    """What makes N(r; v / w), with variance over weight, the power N(r; v)ʷ that was meant (Ibrahim and Chen 2000)."""
     return 0.5 * (1.0 - data[names.WEIGHT]) * namespace(variance).log(variance)
 
 
 def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training_decay: Any) -> Any:
-    """Variance of a cell's mean log error that is not the curve's own.
-
-    Shapes: gives (curve, knot, slot).
-    """
+    """Variance of a cell's mean log error that is not the curve's own, (curve, knot, slot)."""
     sampling = data["sampling_variance"] * _sampled_anew(data, churn)
     decay = training_decay * data["log_total_ratio"]
     training = training_sd**2 * namespace(decay).exp(-decay) / data["runs"]
@@ -153,12 +134,9 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
 
 
 def above_log(data: Mapping[Any, Any], churn: Any) -> Any:
-    """How far a cell's log error lies above the log of its mean, on average.
+    """How far a cell's log error lies above the log of its mean, on average, (curve, knot, slot).
 
-    The log of a mean lies below by half of its variance, which cells are given for answers drawn anew in every run
-    (:func:`labelvalue.model.curve.observations.sum_runs`). Runs on one evaluation set share most of theirs.
-
-    Shapes: gives (curve, knot, slot).
+    The log of a mean lies below by half of its variance, which cells are given for answers drawn anew in every run.
     """
     return 0.5 * data["sampling_variance"] * (1.0 - _sampled_anew(data, churn))
 
@@ -169,10 +147,7 @@ def _sampled_anew(data: Mapping[Any, Any], churn: Any) -> Any:
 
 
 def integrated_walk(step: np.ndarray, turn: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn standard normals into a slope that walks at random, and its integral, along the last axis.
-
-    Shapes: ``turn``, ``bend`` (..., knots); gives ``level`` (..., knots), ``slope`` (..., knots).
-    """
+    """Turn standard normals (..., knots) into a slope that walks at random, and its integral: ``level, slope``."""
     increments = np.sqrt(step) * turn
     slope = np.cumsum(increments, axis=-1)
     # Given its ends, the walk inside a step adds a bridge whose integral has variance step³/12.

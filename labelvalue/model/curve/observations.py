@@ -15,6 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import is_number
 
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
@@ -214,10 +215,7 @@ def _within(rows: pd.DataFrame, memory: float) -> pd.Series:
 
 
 def used_runs(runs: xr.Dataset, memory: float = MEMORY) -> np.ndarray:
-    """Say which runs a fit uses: those without synthetic examples, within memory of their curve's largest size.
-
-    Shapes: gives (run,).
-    """
+    """Say which runs a fit uses (run,): none with synthetic examples, within memory of their curve's largest size."""
     place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
     kept = without_synthetic(runs.assign(place=place))
     rows = kept[[*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, "place"]].to_dataframe().reset_index(drop=True)
@@ -298,10 +296,7 @@ def _items_variance(observations: xr.Dataset, alike: np.ndarray) -> np.ndarray:
 
 
 def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
-    """Return the runs that curves are fitted to: those without synthetic examples, which are no labels.
-
-    What the others tell is the worth of such an example (:func:`labelvalue.interventions.synthetic_worth`).
-    """
+    """Return the runs that curves are fitted to: those without synthetic examples, which are no labels."""
     if names.SYNTHETIC_LABELS not in runs:
         return runs
     plain = (runs[names.SYNTHETIC_LABELS] == 0) & (runs[names.OTHER_SYNTHETIC_LABELS] == 0)
@@ -321,11 +316,7 @@ def lever_of(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
 
 
 def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
-    """The slope of each curve, where it is more than the scatter of its runs could ever make, and the span it is over.
-
-    Over at least three sizes. That a curve falls plainly only chooses coordinates; that it rises plainly takes it out
-    of the group, and is held to what few runs can tell.
-    """
+    """The slope of each curve, over three sizes or more and beyond the scatter of its runs, and the span it is over."""
     slope, off, certain, used = _off_zero(observations, CERTAIN)
     plainly = ((off < -CERTAIN) | (off > certain)) & (observations[names.SIZES] >= LEAST_SIZES)
     span = (observations["distance"] * (used > 0).any("slot")).max("knot")
@@ -336,10 +327,7 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
 
 
 def shows_fall(observations: xr.Dataset) -> xr.DataArray:
-    """Say which curves' own runs show that their error falls with labels, by more than noise would make it.
-
-    Shapes: gives (curve).
-    """
+    """Say which curves' own runs show that their error falls with labels, by more than noise would make it (curve)."""
     _, off, certain, used = _off_zero(observations, SEEN)
     cells = (KNOT, SLOT)
     labelled = (observations["used"] > 0) & (observations[names.LABELS] > 0)
@@ -348,10 +336,7 @@ def shows_fall(observations: xr.Dataset) -> xr.DataArray:
 
 
 def _off_zero(observations: xr.Dataset, errors: float) -> tuple[xr.DataArray, ...]:
-    """Slope of each curve, how many standard errors it lies off 0, how many say as much as ``errors``, and cells used.
-
-    The slope is the weighted one of log error on log labels, of random runs without label noise.
-    """
+    """Weighted slope of log error on log labels, its distance off 0 in standard errors, what ``errors`` say, cells."""
     observations = observations.drop_vars(observations.coords)
     cells = (KNOT, SLOT)
     plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
@@ -380,9 +365,8 @@ def _certain(
 ) -> xr.DataArray:
     """Standard errors that say as much of a slope as ``errors`` of them would, were the variance known; by curve.
 
-    With replicates, by the degrees of freedom that their scatter has in the slope's variance (Satterthwaite 1946).
-    Without, the standard error leaves out what trainings scatter: it is then as large as the curve misses its line, or
-    as all such curves together miss theirs.
+    With replicates by Satterthwaite's degrees of freedom. Without, the standard error leaves out what trainings
+    scatter: it is then as large as the curve misses its line, or as all such curves together miss theirs.
     """
     cells = (KNOT, SLOT)
     known = freedom >= ENOUGH_RUNS
@@ -449,7 +433,7 @@ def discounted(runs: xr.Dataset, shares: Mapping[str, float]) -> xr.Dataset:
             raise ValueError(
                 f"discount: unknown batch {batch!r}{did_you_mean(batch, known)}. Fix: name one in column 'batch'."
             )
-        if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 < share <= 1:
+        if not is_number(share) or not 0 < share <= 1:
             raise ValueError(f"discount of batch {batch!r} must be above 0 and at most 1, got {share!r}")
         weight[given == batch] = share
     if (weight == 1.0).all():

@@ -29,11 +29,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import (
-    numba_funcify_ensure_cache,
-    numba_njit,
-    register_funcify_and_cache_key,
-)
+from pytensor.link.numba.dispatch.basic import numba_funcify_ensure_cache, numba_njit, register_funcify_and_cache_key
 from pytensor.scalar.basic import Composite, Expm1, Log1p, ScalarConstant, float64, get_scalar_type
 from pytensor.tensor.elemwise import Elemwise
 
@@ -145,10 +141,7 @@ def _merged(outputs: Any) -> Any:
 
 
 def _quick(outputs: Sequence[Any]) -> Any:
-    """The same with exponentials and logarithms that take a third of the time of those that are exact about 1.
-
-    What is lost is a rounding of the log error, 2e-16, where cells differ by no less than 1e-4.
-    """
+    """The same with exponentials and logarithms that take a third of the time and lose a rounding of 2e-16."""
     graph = FunctionGraph(outputs=list(outputs), clone=False)
     for node in graph.toposort():
         match node.op.scalar_op if isinstance(node.op, Elemwise) else None:
@@ -382,10 +375,9 @@ def _indented(name: str, lines: Sequence[str]) -> str:
 
 
 class CurveLoglikelihood(Op):
-    """Log-likelihood of each curve, with its derivatives by each parameter as further outputs.
+    """Log-likelihood of each curve, with its derivatives by each parameter as further outputs: a sampler wants both.
 
-    The derivatives cost little beside the log-likelihood and a sampler wants both, so there is one operation, and its
-    gradient is a product. Inputs: ``first_cell``, ``distance``, then parameters and data as the terms name them.
+    Inputs: ``first_cell``, ``distance``, then parameters and data as the terms name them.
     """
 
     __props__ = ("terms",)
@@ -441,16 +433,7 @@ class CurveLoglikelihood(Op):
 def curve_loglikelihood(
     definition: Definition, parameters: Mapping[str, Any], data: Mapping[str, Any], of_cell: Collection[str]
 ) -> Any:
-    """Log-likelihood of each curve, its discrepancy integrated out.
-
-    Shapes: gives (curve).
-
-    References
-    ----------
-    Wahba (1978), "Improper priors, spline smoothing and the problem of guarding against model errors in
-    regression", JRSS B 40, for the integrated walk; Durbin and Koopman (2012), "Time Series Analysis by State Space
-    Methods", for its filter.
-    """
+    """Log-likelihood of each curve (curve), its walk integrated out by a Kalman filter (Durbin and Koopman 2012)."""
     of_curve = [name for name in data if name not in of_cell]
     with pytensor.config.change_flags(traceback__limit=0):  # else each script that asks would make another operation
         terms = differentiate(definition, tuple(parameters), of_curve, of_cell)

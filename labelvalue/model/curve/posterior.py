@@ -54,11 +54,7 @@ def astray_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -
 
 
 def log_error_at(
-    log_ratio: xr.DataArray,
-    parameters: xr.Dataset,
-    model: Model,
-    walks: Walks,
-    distance: xr.DataArray | None = None,
+    log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, walks: Walks, distance: xr.DataArray | None = None
 ) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
     below = 0.0 if distance is None else astray_below(parameters, walks, distance)
@@ -118,10 +114,7 @@ def of_curves(futures: xr.Dataset, parameters: xr.Dataset) -> xr.Dataset:
 def _by_shape(
     moved: np.ndarray, doublings: np.ndarray, standard: np.ndarray, walks: Walks, futures: Mapping[Any, np.ndarray]
 ) -> np.ndarray:
-    """How far log error moves: in the draws that go by shape, as curves of that shape did.
-
-    Shapes: all as in :func:`log_error_of`; ``standard`` is the walk in its own standard deviations.
-    """
+    """How far log error moves: in draws that go by shape, as curves of that shape did; as :func:`log_error_of`."""
     location, spread = ahead(tuple(futures[name] for name in NUMBERS), np.maximum(doublings, NEAR))
     did = location + spread * standard
     drawn = goes_by_shape(walks, *doublings.shape[:2]).reshape(doublings.shape[:2] + (1,) * (doublings.ndim - 2))

@@ -64,10 +64,7 @@ def network() -> Network:
 
 
 def ahead(numbers: Any, doublings: Any) -> tuple[Any, Any]:
-    """Say by how much log error moves over doublings of labels, and how far from that curves spread.
-
-    ``numbers`` are the four of curves, one after the other; all are as they broadcast.
-    """
+    """Say by how much log error moves over doublings of labels, and how far curves spread, by the four ``numbers``."""
     slope, bend, width, power = numbers
     near = np.minimum(doublings, FARTHEST)
     location = slope * doublings + bend * near * (2.0 * doublings - near) / FARTHEST

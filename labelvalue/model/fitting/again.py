@@ -22,10 +22,7 @@ def fit_again(
     priors: Mapping[str, Prior] | None = None,
     most_draws: int | None = None,
 ) -> Fit:
-    """Fit the runs of a fit once more, with everything as it was asked for but what is given.
-
-    Shapes: ``counts`` (run,).
-    """
+    """Fit the runs of a fit once more, each counting as ``counts`` (run,) says, with all else as it was asked for."""
     runs = fit.runs
     if counts is not None:
         before = runs[names.WEIGHT].values if names.WEIGHT in runs else 1.0

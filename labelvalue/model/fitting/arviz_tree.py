@@ -10,22 +10,15 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import by_curve, level_covariance, residuals
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
-from labelvalue.model.prior.priors import group_level, log_prior
+from labelvalue.model.prior.priors import draw_prior, group_level, log_prior
 
 CELL = "cell"  # dim of cells, those of all curves in a row
 DRAWS = 1000  # draws that are used at most, thinned evenly
 
 
 def pointwise_loglikelihood(fit: Fit) -> xr.DataTree:
-    """Compute the log-likelihood of every cell given the other cells of its curve, for each draw.
-
-    References
-    ----------
-    Bürkner, Gabry and Vehtari (2021), "Efficient leave-one-out cross-validation for Bayesian non-factorized normal and
-    Student-t models", Computational Statistics 36.
-    """
+    """Log-likelihood of every cell given the other cells of its curve, for each draw (Bürkner and others 2021)."""
     cells = cells_of(fit)
     found = [given_the_others(c.residual, c.noise, c.slope_sd, c.distance) - c.log_kept for c in cells.curves]
     pointwise = cells.array(np.concatenate(found, axis=-1))
@@ -106,20 +99,14 @@ def given_the_others(residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarr
 def missed_by(
     residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Say how far each cell lies from what the other cells of its curve let expect.
-
-    Shapes: gives ``miss, variance`` (..., cells).
-    """
+    """Say how far each cell lies from what the others of its curve let expect: ``miss, variance`` (..., cells)."""
     precision = np.linalg.inv(_covariance(noise, slope_sd, distance))
     own = np.diagonal(precision, axis1=-2, axis2=-1)
     return (precision @ residual[..., None])[..., 0] / own, 1.0 / own
 
 
 def together(residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Log density of all residuals of a curve.
-
-    Shapes: gives (...).
-    """
+    """Log density of all residuals of a curve (...)."""
     covariance = _covariance(noise, slope_sd, distance)
     squares = (residual * np.linalg.solve(covariance, residual[..., None])[..., 0]).sum(-1)
     return -0.5 * (np.linalg.slogdet(2.0 * np.pi * covariance)[1] + squares)
@@ -196,13 +183,7 @@ def arviz_tree(fit: Fit) -> xr.DataTree:
 
 
 def sensitivity_tree(fit: Fit) -> xr.DataTree:
-    """Lay a fit out for power-scaling, ArviZ's ``psense`` and ``plot_psense_dist``.
-
-    References
-    ----------
-    Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing prior and likelihood sensitivity with
-    power-scaling", Statistics and Computing 34.
-    """
+    """Lay a fit out for power-scaling, ArviZ's ``psense`` and ``plot_psense_dist`` (Kallioinen and others 2024)."""
     cells = cells_of(fit)
     parts = [together(c.residual, c.noise, c.slope_sd, c.distance) - c.log_kept.sum(-1) for c in cells.curves]
     of_draw = {dim: cells.posterior[dim] for dim in names.SAMPLE}

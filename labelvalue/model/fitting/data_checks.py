@@ -14,7 +14,7 @@ from labelvalue.model.curve.effective_labels import measured_error, observed_rat
 from labelvalue.model.curve.families import integrated_walk, log_steepness, run_variance, signed_log
 from labelvalue.model.curve.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY, crossed_dims, lever_of
 from labelvalue.model.hierarchy.specification import Model
-from labelvalue.model.prior.priors import Prior, Priors
+from labelvalue.model.prior.priors import Priors, draw_prior
 from labelvalue.model.sampling.diagnostics import FALSE_ALARM
 
 CHECK_DRAWS = 1000
@@ -23,19 +23,10 @@ CURVES_AT_ONCE = 50
 
 
 def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int) -> np.ndarray:
-    """Predictive probability of each curve's observed overall slope, under curves of this group.
+    """Predictive probability of each curve's observed overall slope, under curves of this group (curve).
 
-    Replicates are drawn with the curve's own parameters, but with a shape discrepancy drawn anew from the
-    group, so that a curve cannot hide a misfit in a discrepancy of its own (mixed replication). Wrong labels are in
-    the replicates at the posterior's rates: those of training sets cost effective labels, those of evaluation sets
-    are added to the errors.
-
-    Shapes: gives (curve).
-
-    References
-    ----------
-    Marshall and Spiegelhalter (2003), "Approximate cross-validatory predictive checks in disease mapping models",
-    Statistics in Medicine 22.
+    Replicates have the curve's own parameters and wrong labels, and a shape discrepancy drawn anew from the group, so
+    that no curve hides a misfit in a discrepancy of its own (mixed replication; Marshall and Spiegelhalter 2003).
     """
     rng = np.random.default_rng(random_seed)
     chains, draws = (posterior.sizes[dim] for dim in names.SAMPLE)
@@ -103,22 +94,6 @@ MISFIT_BY_CHANCE = 2 * SURPRISE + CERTAIN_RISE
 """Most often that a sound slice is said not to fit: too steep, too flat, or rising."""
 
 
-def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw from a prior, without PyMC.
-
-    Shapes: gives (size,).
-    """
-    z = rng.standard_t(4, size) if prior.distribution == "student" else rng.standard_normal(size)
-    raw = prior.center + prior.spread * z
-    match prior.distribution:
-        case "lognormal":
-            return np.exp(raw)
-        case "logitnormal":
-            return 1.0 / (1.0 + np.exp(-raw))
-        case _:
-            return raw
-
-
 def prior_sd_of_log_elasticity(priors: Priors, crossed: int) -> float:
     """Standard deviation of one curve's log elasticity before any data."""
     rng = np.random.default_rng(20_000)
@@ -131,12 +106,7 @@ def prior_sd_of_log_elasticity(priors: Priors, crossed: int) -> float:
 
 
 def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray:
-    """Probability of an overall rise of error with labels as large as observed, were the curve in truth flat.
-
-    Only noise is held against it, no discrepancy: that a curve rises is then a fact about the data, however it came.
-
-    Shapes: gives (curve).
-    """
+    """Probability (curve) of an overall rise of error as large as observed, by noise alone, were the curve flat."""
     mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean(names.SAMPLE)
     variance = run_variance(observations, mean["churn"], mean[names.TRAINING_SD], mean["training_decay"])
     lever = lever_of(observations["used"] / variance, observations)
@@ -151,12 +121,7 @@ def flag_curves(
 ) -> tuple[tuple[str, ...], ...]:
     """Flag curves whose answer leans on others, on the prior, or whose shape does not fit.
 
-    A slice that is seen under many learners has as many chances to look odd by accident, so that each of its curves
-    must be odder before it is said not to fit: a sound slice is flagged as seldom as under one learner.
-
-    References
-    ----------
-    Dunn (1961), "Multiple comparisons among means", JASA 56, for sharing a probability among tests.
+    A slice seen under many learners has as many chances to look odd: each of its curves must be odder (Dunn 1961).
     """
     slices = observations[names.SLICE].values
     prior_sd = prior_sd_of_log_elasticity(model.priors, len(crossed_dims(observations)))
@@ -184,16 +149,9 @@ def flag_curves(
 def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> str:
     """Say that more curves do not fit than chance allows.
 
-    A sound curve is said not to fit with a probability of at most 0.021: a hundredth for each tail of the posterior
-    predictive check, and a thousandth for a rise; less where its slice is seen under several learners. Allowed is the
-    count that, were all curves sound and independent (binomial), one fit in twenty at most would exceed: none of one or
-    two curves, one of up to seventeen, two of up to thirty-nine. So one learner among twenty that follows no such curve
-    is told of itself, by its flag, and condemns no fit.
-
-    References
-    ----------
-    Gelman, Meng and Stern (1996), "Posterior predictive assessment of model fitness via realized discrepancies",
-    Statistica Sinica 6.
+    A sound curve is said not to fit with a probability of at most 0.021, less where its slice is seen under several
+    learners. Allowed is what sound, independent curves exceed in one fit of twenty: none of one or two curves, one of
+    up to seventeen, two of up to thirty-nine. So one learner among twenty is told of by its flag, and condemns no fit.
     """
     wrong = np.array([names.SHAPE_MISFIT in found for found in flags])
     count = int((wrong | (observations[names.SIZES].values >= LEAST_SIZES)).sum())

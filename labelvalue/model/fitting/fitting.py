@@ -33,7 +33,7 @@ from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import doing, told
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
-from labelvalue.settings import is_number
+from labelvalue.settings import is_number, is_whole
 
 ASKED = "asked"  # in a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
@@ -90,10 +90,9 @@ def fit(
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : path, optional
-        Folder in which finished draws of a fit that takes more than a second are kept. A fit that is stopped, by
-        whatever, goes on from there when it is asked for again, and has the same draws as one that was not stopped;
-        draws of other runs, priors, models, settings or versions are not looked at. It may be removed once the fit is
-        saved. A model that cannot be whitened by curve begins anew.
+        Folder in which finished draws are kept. A fit that is stopped, by whatever, goes on from there when it is asked
+        for again, to the same draws; those of other runs, priors, models, settings or versions are not looked at. A
+        model that cannot be whitened by curve begins anew.
 
     Returns
     -------
@@ -113,9 +112,8 @@ def fit(
 
     References
     ----------
-    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; the anchored form,
-    its hierarchy and its noise are described in ARCHITECTURE.md. Ibrahim and Chen (2000), "Power prior distributions
-    for regression models", Statistical Science 15, for the discount.
+    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; Ibrahim and Chen (2000), "Power prior
+    distributions for regression models", Statistical Science 15, for the discount.
 
     Examples
     --------
@@ -187,7 +185,7 @@ def _check_runs(runs: xr.Dataset) -> None:
 
 
 def _classes(classes: int, runs: xr.Dataset) -> int:
-    if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
+    if not is_whole(classes, 2):
         raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
     worst = float(runs[names.LABEL_NOISE].fillna(0.0).max())
     if worst >= useless_share(classes):
@@ -230,11 +228,7 @@ def _largest(observations: xr.Dataset) -> pd.Series:
 
 
 def _other_labels_now(observations: xr.Dataset, now: xr.DataArray, recorded: Mapping[str, int]) -> xr.DataArray:
-    """Other slices' labels by curve that go with its labels now.
-
-    Where the runs say of every slice how many labels there are, all of the others'; else those that went with the
-    largest labels of the slice under any learner. None where slices are trained apart.
-    """
+    """Other slices' labels by curve that go with its labels now: all, or those of its largest runs; none if apart."""
     slices = observations[names.SLICE].values
     most = _largest(observations).groupby(slices).transform("idxmax")
     beside = observations[names.REFERENCE_OTHER_LABELS].values[most]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections.abc import Callable
 
@@ -14,9 +13,10 @@ from labelvalue import names
 from labelvalue.model.curve.effective_labels import LEAST_BESIDE, likeness_of_means, log_ratio, transfer_from
 from labelvalue.model.curve.observations import CURVE_KEYS
 from labelvalue.model.curve.posterior import STEP, at_now, doublings_below, log_error_at, steeper_below
-from labelvalue.model.fitting.result import POSITION, Fit
+from labelvalue.model.fitting.result import POSITION, Fit, altered, noted
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import error_scale, population_curve
+from labelvalue.settings import is_whole
 
 ALIKE = 1e-2  # difference in log error up to which a curve seen from another size is the same curve
 AHEAD = (np.log(2.0), np.log(8.0))  # logs of how far beyond that size they are compared
@@ -25,13 +25,7 @@ Normal = Callable[..., xr.DataArray]
 """``normal(what, *dims)``: standard normal draws of the new slice, with further dims."""
 
 
-def new_slice(
-    fit: Fit,
-    name: str = "new",
-    *,
-    labels_now: int | None = None,
-    like: str | None = None,
-) -> Fit:
+def new_slice(fit: Fit, name: str = "new", *, labels_now: int | None = None, like: str | None = None) -> Fit:
     """Add a slice without runs to a fit, so that every forecast can be asked about it.
 
     *Another slice like these* is drawn, in each posterior draw, from the population that the observed slices came
@@ -91,9 +85,8 @@ def _check(fit: Fit, name: str, labels_now: int | None, like: str | None) -> Non
     if not isinstance(name, str) or not name or name in {str(s) for s in fit.slices}:
         raise ValueError(f"name must be a text that no slice of the fit has, got {name!r}. Fix: give another name.")
     if labels_now is not None:
-        whole = isinstance(labels_now, (int, np.integer)) and not isinstance(labels_now, bool)
         least = 0 if like is None else 1
-        if not whole or labels_now < least:
+        if not is_whole(labels_now, least):
             raise ValueError(f"labels_now must be a whole number ≥ {least}, got {labels_now!r}")
     if like not in (None, names.ONE_OF_THESE):
         raise ValueError(f"like must be {names.ONE_OF_THESE!r} or not given, got {like!r}")
@@ -230,13 +223,10 @@ def _join(fit: Fit, name: str, drawn: xr.Dataset, position: xr.Dataset, note: st
     order = fit.posterior[names.ERROR_REFERENCE].dims
     parameters = drawn.expand_dims(label).transpose(*order, ...)
     parameters = parameters.assign(at_now(parameters, here, fit.model, fit.walks).data_vars)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(_beside(fit.posterior, parameters))
-    tree[POSITION] = xr.DataTree(_beside(fit.position, here))
-    settings = fit.settings
-    tree.attrs = {**tree.attrs, "settings": json.dumps({**settings, names.NOTES: [*settings[names.NOTES], note]})}
+    groups = {names.POSTERIOR: _beside(fit.posterior, parameters), POSITION: _beside(fit.position, here)}
     flags = {**fit.diagnostics.flags, name: (names.BORROWED,)}
-    return Fit(tree=tree, model=fit.model, diagnostics=dataclasses.replace(fit.diagnostics, flags=flags))
+    wider = noted(altered(fit, groups), note)
+    return dataclasses.replace(wider, diagnostics=dataclasses.replace(fit.diagnostics, flags=flags))
 
 
 def _beside(old: xr.Dataset, new: xr.Dataset) -> xr.Dataset:

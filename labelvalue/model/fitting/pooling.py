@@ -12,8 +12,8 @@ from labelvalue import names
 from labelvalue.model.curve.families import signed_log
 from labelvalue.model.curve.observations import CURVE_KEYS
 from labelvalue.model.curve.posterior import by_slice
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
+from labelvalue.model.prior.priors import draw_prior
 from labelvalue.printing import as_lines
 
 MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
@@ -67,10 +67,9 @@ def pooling(fit: Fit) -> xr.DataArray:
 def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
     """Say how far one learner's curve counts for another learner's curve of the same slice: learned, not decreed.
 
-    How much a slice makes curves steeper than the group is partly the slice's, under whatever learner, and partly that
-    curve's alone. The share of the first in both is the correlation between two learners on the same slice, and so the
-    weight that an old learner's curve, were it known exactly, has for the new one's: 1 where learners agree on which
-    slices need labels, 0 where knowing one says nothing of the other. The fit uses it draw by draw.
+    How much steeper than the group a curve is, is partly its slice's, under whatever learner, and partly its own. The
+    share of the first is the correlation between two learners on the same slice: 1 where learners agree on which slices
+    need labels, 0 where knowing one says nothing of the other. The fit uses it draw by draw.
 
     Parameters
     ----------

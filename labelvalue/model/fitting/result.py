@@ -8,7 +8,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,8 +179,7 @@ class Fit:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fit to one netCDF file, with its SHA-256 in a file beside it.
 
-        Bytes are made in memory, written to a temporary file, synced and renamed, so that the path holds
-        the old or the new fit, never half of one.
+        The path holds the old fit or the new one, never half of one.
 
         Parameters
         ----------
@@ -216,6 +215,21 @@ class Fit:
         }
         write_sealed(path, bytes(tree.to_netcdf(None, engine="netcdf4")))
         return path
+
+
+def altered(fit: Fit, groups: Mapping[str, xr.Dataset], **attrs: Any) -> Fit:
+    """Return a fit with other groups, and attributes, of its tree."""
+    tree = fit.tree.copy()
+    for name, group in groups.items():
+        tree[name] = xr.DataTree(group)
+    tree.attrs = tree.attrs | attrs
+    return dataclasses.replace(fit, tree=tree)
+
+
+def noted(fit: Fit, note: str) -> Fit:
+    """Return a fit with one more note among its settings."""
+    notes = [*fit.settings.get(names.NOTES, []), note]
+    return altered(fit, {}, settings=json.dumps(fit.settings | {names.NOTES: notes}))
 
 
 def kind_of_fit(model: Model, classes: int) -> dict[str, Any]:
@@ -299,9 +313,8 @@ FEW = 200  # evaluation items below which whoever reads an error now is told how
 def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:
     """Draw the population's error at the reference size given that on the evaluation items, as a log ratio.
 
-    The level on the items is normal about the population's, which is normal about the group's mean: so the population's
-    level given both is normal too, nearer to the mean the fewer items there are. Learners and suites of a slice share
-    its items and their luck.
+    Both levels are normal, so the population's given both is too, nearer to the group's mean the fewer items there are.
+    Learners and suites of a slice share its items and their luck.
     """
     on_items = posterior[names.ERROR_REFERENCE]
     items = position[names.ITEMS_VARIANCE] * (1.0 - posterior.get("churn", 0.0))
@@ -353,17 +366,12 @@ def on_items(fit: Fit) -> Fit:
     if names.LUCK not in fit.posterior:
         return fit
     without = fit.posterior.drop_vars(names.LUCK)
-    without = without.assign(at_now(without, fit.position, fit.model, fit.walks).data_vars)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(without)
-    return dataclasses.replace(fit, tree=tree)
+    now = at_now(without, fit.position, fit.model, fit.walks).data_vars
+    return altered(fit, {names.POSTERIOR: without.assign(now)})
 
 
 def few_items(fit: Fit) -> xr.DataArray:
-    """Count the evaluation items that each error now is known from, where that matters to whoever reads it.
-
-    Items of the sets that the curve's largest runs were evaluated on, each once.
-    """
+    """Count the items, each once, that each error now is known from, where they are few or most of its uncertainty."""
     items = _items(fit)
     return items.where((items < FEW) | _mostly_luck(fit))
 

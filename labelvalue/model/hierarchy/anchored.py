@@ -41,11 +41,7 @@ def _floor_share(parameters: Any) -> Any:
 
 
 def anchored_model(
-    name: str,
-    description: str,
-    priors: Priors,
-    reducible: Callable[..., Any],
-    shape: tuple[ShapeParameter, ...] = (),
+    name: str, description: str, priors: Priors, reducible: Callable[..., Any], shape: tuple[ShapeParameter, ...] = ()
 ) -> Model:
     """Make a model of a curve family from the shape of its part above the floor."""
     curve = partial(_curve, reducible, tuple(one.variable for one in shape))

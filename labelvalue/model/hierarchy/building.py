@@ -93,7 +93,9 @@ def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0) -> Any:
+def pooled(
+    name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0, from_above: bool = False
+) -> Any:
     """Make a curve-level quantity that is partially pooled over all curves.
 
     ``mean + spread · deviation`` on an unbounded scale. The deviations are sampled standardised
@@ -102,7 +104,7 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: An
     Shapes: ``narrowing`` (curve); gives (curve).
     """
     spread = group_spread(name, priors, observations)
-    mean = mean_below(name, priors, spread) if name == FLOOR.stem else variable(f"{name}_mean", priors[f"{name}_mean"])
+    mean = mean_below(name, priors, spread) if from_above else variable(f"{name}_mean", priors[f"{name}_mean"])
     deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
     return mean + narrowing * spread * deviation
 
@@ -125,12 +127,9 @@ def mean_below(name: str, priors: Priors, spread: Any) -> Any:
 
 
 def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
-    """Make the mean that a curve's quantity is drawn about: the group's, and what whole slices and learners add.
+    """Make the mean that a curve's quantity is drawn about (curve): the group's, and what slices and learners add.
 
-    Where at least two of slices, learners and suites are several, each slice, each learner and each suite has a
-    deviation that all of its curves share.
-
-    Shapes: gives (curve).
+    Where at least two of slices, learners and suites are several, each of them has a deviation that its curves share.
     """
     mean = variable(f"{name}_mean", priors[f"{name}_mean"])
     coords = model_coords(observations)
@@ -142,10 +141,7 @@ def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
 
 
 def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
-    """Make the spread of a quantity between curves; with one curve nothing informs it, and it is the prior's median.
-
-    Sampled from a single deviation it would be a funnel that no sampler likes, and teach nothing.
-    """
+    """Make the spread of a quantity between curves; of one curve, which would be a funnel, it is the prior's median."""
     prior = priors[f"{name}_spread"]
     if observations.sizes[CURVE] > 1:
         return variable(f"{name}_spread", prior)
@@ -180,20 +176,12 @@ RISING_SPREAD = 0.3
 
 
 def elasticity_level(priors: Priors, observations: xr.Dataset, data: dict[str, Any], floor_share: Any) -> Any:
-    """Make the level of the elasticity at the reference size, pooled over slices, learners and suites.
+    """Make the level of the elasticity at the reference size (curve), pooled over slices, learners and suites.
 
-    Three kinds of curves, each in coordinates of its own. Where the runs plainly show that the error falls, the level
-    is sampled as it is in the middle of their sizes (centred: the runs tell more than the group). Where they do not,
-    as a standardised deviation from the group (non-centred: the group tells more). A curve that plainly rises is
-    no draw from a population of falling curves, and pooled with it would be promised a gain: its elasticity is as
-    likely to be negative as positive, and is not pooled. Only in the last is the model another one.
-
-    Shapes: ``floor_share`` (curve); gives (curve).
-
-    References
-    ----------
-    Papaspiliopoulos, Roberts and Sköld (2007), "A general framework for the parametrization of hierarchical models",
-    Statistical Science 22, for centred and non-centred coordinates.
+    Where the runs plainly show that the error falls, it is sampled as it is amid their sizes (centred); where they do
+    not, as a standardised deviation from the group (Papaspiliopoulos, Roberts and Sköld 2007). A curve that plainly
+    rises is no draw from a population of falling curves: its elasticity is not pooled, and as likely to be negative as
+    positive.
     """
     plain = data[names.PLAIN_ELASTICITY]
     falls, rises = pt.gt(plain, 0.0), pt.lt(plain, 0.0)
@@ -226,8 +214,7 @@ def log_flattening(floor_share: Any, elasticity: Any, doublings: Any) -> Any:
 def steepness_level(level: Any, data: Mapping[str, Any]) -> Any:
     """Log of the steepness that scales a curve's shape discrepancy: that of a rising curve is what its runs show.
 
-    An elasticity that may be anything between falling and rising would drag the discrepancy's scale through 0 with it,
-    and where that is small the elasticity could hardly move: a funnel.
+    Its own elasticity would drag the discrepancy's scale through 0 with it: a funnel.
     """
     plain = data[names.PLAIN_ELASTICITY]
     return namespace(level, plain).where(plain < 0.0, log_steepness(signed_log(plain)), log_steepness(level))
@@ -308,7 +295,8 @@ def build(
         error = reference_level(priors, observations, data[names.ITEMS_VARIANCE] * (1.0 - noise[CHURN]))
         log_error = log_error_from(error, upper, data["typical_error"])
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        levels = {stem: pooled(stem, priors, observations) for stem in stems_of(shape)}
+        above = {one.stem for one in shape if one.from_above}
+        levels = {stem: pooled(stem, priors, observations, from_above=stem in above) for stem in stems_of(shape)}
         levels[names.ELASTICITY] = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
         power = variable(POWER, priors[POWER])
         for name, value in curve_parameters(_with_steepness(levels, data), power, shape).items():

@@ -11,9 +11,9 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.hierarchy.specification import Model, get_model
 from labelvalue.model.prior.prior_curves import ErrorScale, population_curve
+from labelvalue.model.prior.priors import draw_prior
 from labelvalue.observe.table.runs import read_runs
 
 if TYPE_CHECKING:

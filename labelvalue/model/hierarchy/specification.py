@@ -6,10 +6,11 @@ The shipped models and a user's own come in through this one door; nothing is re
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,19 +76,8 @@ class Model:
 class LabelModel:
     """A model of what annotators do: which label they give, how long they take.
 
-    Parameters
-    ----------
-    name : str
-        The name of its file, or of its entry point in the group ``labelvalue.label_models``.
-    description : str
-        One sentence for people.
-    priors : Priors
-        Default priors.
-    build : callable
-        ``build(observations, priors) -> pymc.Model``. For ``dawid_skene``, what
-        :func:`labelvalue.model.annotators.judgements.count_judgements` returns; its variables are those that
-        :func:`labelvalue.model.annotators.judgements.levels_of` reads. For ``work_time``, what
-        :func:`labelvalue.model.annotators.work.count_times` returns.
+    ``build`` takes what :func:`labelvalue.model.annotators.judgements.count_judgements` (``dawid_skene``) or
+    :func:`labelvalue.model.annotators.work.count_times` (``work_time``) returns.
     """
 
     name: str
@@ -100,19 +90,14 @@ class LabelModel:
 class ShapeParameter:
     """A parameter of a curve's shape that is pooled over curves.
 
-    Parameters
-    ----------
-    stem : str
-        Its priors are ``{stem}_mean`` and ``{stem}_spread``.
-    variable : str
-        Its name in the posterior.
-    link : callable
-        From the unbounded level to the parameter; plain arithmetic.
+    Its priors are ``{stem}_mean`` and ``{stem}_spread``, ``variable`` its name in the posterior, and ``link``, plain
+    arithmetic, leads there from the unbounded level. ``from_above`` samples the mean by what lies above it.
     """
 
     stem: str
     variable: str
     link: Callable[[Any], Any]
+    from_above: bool = False
 
 
 def _share_of_bending(level: Any) -> Any:
@@ -124,7 +109,7 @@ def _share_of_bending(level: Any) -> Any:
     return bending / (1.0 + bending)
 
 
-FLOOR = ShapeParameter("floor", names.FLOOR_SHARE, _share_of_bending)
+FLOOR = ShapeParameter("floor", names.FLOOR_SHARE, _share_of_bending, from_above=True)
 """Share of the error at the reference size that labels never remove; every family has one."""
 STEEPNESS = "steepness"
 """Log of the steepness that scales a curve's shape discrepancy, where it is not that of its elasticity."""
@@ -163,17 +148,17 @@ LABEL_GROUP = "labelvalue.label_models"
 """Entry points of models of annotators; a model of learning curves has a curve, which these have not."""
 
 
-def _points(group: str) -> Iterator[tuple[EntryPoint, str]]:
+@functools.cache
+def _points(group: str) -> list[tuple[EntryPoint, str]]:
     """Entry points of models, a package's files one by one, with the distribution that each comes from."""
+    found = []
     for point in entry_points(group=group):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
         spec = None if ":" in point.value else find_spec(point.value)
-        if spec is None:
-            yield point, package
-            continue
-        for file in pkgutil.iter_modules(spec.submodule_search_locations):
-            if not file.ispkg:
-                yield EntryPoint(file.name, f"{point.value}.{file.name}:MODEL", group), package
+        files = pkgutil.iter_modules(spec.submodule_search_locations) if spec else ()
+        inside = [EntryPoint(f.name, f"{point.value}.{f.name}:MODEL", group) for f in files if not f.ispkg]
+        found += [(one, package) for one in (inside if spec else [point])]
+    return found
 
 
 def _load[Kind: (Model, LabelModel)](name: str, group: str, kind: type[Kind]) -> Kind | None:

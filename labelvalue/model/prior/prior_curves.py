@@ -11,9 +11,9 @@ from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_SLICES, level_sd, paths, walk_at
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.hierarchy.specification import Model, get_model, log_error_from
-from labelvalue.model.prior.priors import Prior
+from labelvalue.model.prior.priors import Prior, draw_prior
+from labelvalue.settings import is_whole
 
 POWER = "discrepancy_power"  # the group's power of steepness with which the shape discrepancy grows
 
@@ -34,12 +34,7 @@ def error_scale(runs: xr.Dataset) -> ErrorScale:
 
 
 def population_curve(
-    model: Model,
-    group: Mapping[Any, Any],
-    normal: Callable[[str], Any],
-    scale: ErrorScale,
-    *,
-    whole: Any = 0.0,
+    model: Model, group: Mapping[Any, Any], normal: Callable[[str], Any], scale: ErrorScale, *, whole: Any = 0.0
 ) -> dict[str, Any]:
     """Turn draws of the group level into the parameters of a curve drawn from that group."""
 
@@ -141,6 +136,6 @@ def _sizes(labels: Sequence[float], reference_labels: float, samples: int) -> np
         raise ValueError(f"labels must be numbers ≥ 0, got {labels!r}. Fix: give sizes such as [500, 1000, 2000].")
     if not 0 < reference_labels < np.inf:
         raise ValueError(f"reference_labels must be a number > 0, got {reference_labels!r}")
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
+    if not is_whole(samples, 1):
         raise ValueError(f"samples must be a whole number ≥ 1, got {samples!r}")
     return sizes

@@ -239,6 +239,19 @@ def _unbounded(prior: Prior, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
             return values, np.zeros_like(values)
 
 
+def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw from a prior (size,), without PyMC."""
+    z = rng.standard_t(4, size) if prior.distribution == "student" else rng.standard_normal(size)
+    raw = prior.center + prior.spread * z
+    match prior.distribution:
+        case "lognormal":
+            return np.exp(raw)
+        case "logitnormal":
+            return 1.0 / (1.0 + np.exp(-raw))
+        case _:
+            return raw
+
+
 def group_level(posterior: xr.Dataset, name: str) -> list[xr.DataArray]:
     """Find the variables of a posterior that have a prior by name."""
     dims = [f"{name}_{dim}s" for dim in (names.SLICE, names.LEARNER, names.SUITE)]

@@ -27,15 +27,7 @@ LIBRARIES = ("labelvalue", "pymc", "pytensor", "numba", "numpy", "scipy")
 
 @dataclasses.dataclass(frozen=True)
 class KeptRounds:
-    """The rounds of one attempt at sampling, as far as they are finished.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where they are kept, beside those of other attempts and fits.
-    key : str
-        What they are rounds of.
-    """
+    """The finished rounds of one attempt at sampling, in a folder; ``key`` says what they are rounds of."""
 
     folder: Path
     key: str
@@ -67,15 +59,7 @@ class KeptRounds:
 
 @dataclasses.dataclass(frozen=True)
 class ChainFolder:
-    """A folder in which finished draws of any number of fits are kept.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where; made, for its owner alone, where it is not there.
-    say : callable
-        Told in a sentence what is taken from it.
-    """
+    """A folder, for its owner alone, of finished draws of any number of fits; ``say`` is told what is used."""
 
     folder: Path
     say: Callable[[str], object] = lambda text: None

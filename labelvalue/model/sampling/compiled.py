@@ -71,16 +71,7 @@ def variables(dim, expanded, x, out, data):
 class Layout:
     """How the variables of a draw lie in one row of numbers: the unconstrained first, then all others.
 
-    Parameters
-    ----------
-    names : tuple of str
-        Of all variables.
-    places : tuple of (int, int)
-        First number of each, and the one after its last.
-    shapes : tuple of tuple of int
-        Their shapes.
-    inputs, outputs : int
-        Unconstrained numbers, and all.
+    ``places`` are the first number of each and the one after its last.
     """
 
     names: tuple[str, ...]
@@ -94,20 +85,8 @@ class Layout:
 class CompiledModel:
     """A compiled PyMC model.
 
-    Parameters
-    ----------
-    layout : Layout
-        Of the variables of a draw.
-    dims : mapping of str to tuple of str
-        Dims of variables that have any.
-    coords : mapping of str to pandas.Index
-        Their coordinates.
-    density, variables : numba.core.ccallback.CFunc
-        Compiled; of the types that :mod:`labelvalue.model.sampling.hmc` names.
-    start : callable
-        From a seed to unconstrained numbers at which a chain may begin.
-    data : mapping of str to array
-        The model's data, by name, in the order in which the functions know them.
+    ``density`` and ``variables`` are of the types that :mod:`labelvalue.model.sampling.hmc` names; ``start`` makes
+    unconstrained numbers of a seed; ``data`` is in the order in which the functions know it.
     """
 
     layout: Layout

@@ -19,14 +19,9 @@ TOGETHER = 64  # scalars looked at in one go
 
 
 def convergence(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute rank-normalised split R-hat, bulk and tail effective sample size.
+    """Compute rank-normalised split R-hat, bulk and tail effective sample size (Vehtari and others 2021; Geyer 1992).
 
     Shapes: ``draws`` (chain, draw, scalar); gives ``rhat, ess_bulk, ess_tail`` (scalar).
-
-    References
-    ----------
-    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
-    R-hat", Bayesian Analysis 16; Geyer (1992), "Practical Markov chain Monte Carlo", Statistical Science 7.
     """
     spans = [slice(first, first + TOGETHER) for first in range(0, draws.shape[2], TOGETHER)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:

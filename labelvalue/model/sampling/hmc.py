@@ -164,13 +164,10 @@ def chance(error):  # type: ignore[no-untyped-def]
 
 @compiled
 def transition(density, data, place, rng, step, at, slopes, value, start, momentum):  # type: ignore[no-untyped-def]
-    """Make one draw, in place of ``at`` and ``slopes``.
+    """Make one draw in place of ``at`` and ``slopes``; its log density, start energy, acceptance, steps, divergence.
 
     A path that is all but sure to be rejected met a place that is too stiff for its steps: it is gone again, in finer
     ones. For the chain to be as likely to come back, the path from where it ends must fail alike in the first steps.
-
-    Returns its log density, energy at the start, probability of acceptance at first, steps, and whether the last path
-    diverged.
     """
     momentum[:] = rng.standard_normal(at.size)
     start[0], start[1], start[2] = at, slopes, momentum

@@ -17,10 +17,7 @@ _CLAUSE = re.compile(r"(>=|<)\s*(\d+(?:\.\d+)*)")
 
 @functools.cache
 def check_libraries() -> None:
-    """Refuse to sample with a library that is older, or newer, than what this version asks for.
-
-    Installers see to that; but an environment may have been changed since, by hand or by another package.
-    """
+    """Refuse to sample with a library that was changed, since its installation, to a version not asked for."""
     problems = []
     for text in requires(PACKAGE) or []:
         named = _REQUIREMENT.match(text)

@@ -58,15 +58,7 @@ TAILS, LIKELIER = (1.0, 1.5, 2.0), 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where the variables of the group and of each curve lie among a model's unconstrained coordinates.
-
-    Parameters
-    ----------
-    group : array of int, shape (group)
-        Coordinates of the group.
-    curve : array of int, shape (curve, variable)
-        Coordinates of each curve.
-    """
+    """Unconstrained coordinates of the group's variables (group), and of each curve's (curve, variable)."""
 
     group: np.ndarray
     curve: np.ndarray
@@ -91,17 +83,7 @@ def find_layout(
 
 @dataclasses.dataclass(frozen=True)
 class Density:
-    """A compiled log density with its gradient, at many places at once.
-
-    Parameters
-    ----------
-    function : numba.core.ccallback.CFunc
-        Of type :data:`labelvalue.model.sampling.hmc.DENSITY`.
-    data : array of uint64
-        What it is handed.
-    threads : ThreadPoolExecutor
-        That share the work.
-    """
+    """A compiled log density with its gradient, at many places at once; its threads share the work."""
 
     function: Any
     data: np.ndarray
@@ -128,8 +110,7 @@ class Density:
 def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
     """Whether any two curves are coupled given the group.
 
-    Curves whose number has a bit set are moved, for each bit: whatever two curves there are, one is moved while the
-    other stays, and the gradient of the one that stays must not change.
+    Curves whose number has a bit set are moved, for each bit: the gradient of those that stay must not change.
     """
     number = np.arange(len(layout.curve))
     _, still = density(at[None])
@@ -147,26 +128,13 @@ def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The map from whitened coordinates.
+    """The map from whitened coordinates: of the group, u, and of each curve, e.
 
-    Parameters
-    ----------
-    base : array, shape (group)
-        The group's middle, straightened.
-    spread : array, shape (group, group)
-        Its straightened coordinates by u.
-    skew : array, shape (group, 4)
-        Location, scale, skewness and tail weight of the sinh-arcsinh distribution that each is straightened by.
-    centre : array, shape (curve, variable)
-        Middle of each curve.
-    lean : array, shape (curve, variable, group)
-        How it moves with u.
-    own : array, shape (curve, variable, variable)
-        How it moves with its own e, turned.
-    ways : array, shape (way, group)
-        Directions of u along which the shapes of curves change.
-    bend : array, shape (curve, variable, variable, way)
-        How the triangular matrix that turns e changes along each, the logarithm of its diagonal.
+    Shapes: ``base`` (group), its middle, straightened; ``spread`` (group, group), its straightened coordinates by u;
+    ``skew`` (group, 4), the sinh-arcsinh distributions that it is straightened by; ``centre`` (curve, variable);
+    ``lean`` (curve, variable, group), how it moves with u; ``own`` (curve, variable, variable), with its own e, turned;
+    ``ways`` (way, group), directions of u along which shapes of curves change; ``bend`` (curve, variable, variable,
+    way), how the triangular matrix that turns e changes along each, the logarithm of its diagonal.
     """
 
     base: np.ndarray
@@ -218,13 +186,9 @@ def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def skewness(draws: np.ndarray) -> np.ndarray:
-    """Sinh-arcsinh distributions of draws, shape (draw, group): location, scale, skewness and tail weight of each.
+    """Sinh-arcsinh distributions of draws (draw, group): location, scale, skewness and tail weight of each.
 
-    Each has three of the draws' quantiles, and of some tail weights that by which they are likeliest.
-
-    References
-    ----------
-    Jones and Pewsey (2009), "Sinh-arcsinh distributions", Biometrika 96.
+    Each has three of the draws' quantiles, and of some tail weights the likeliest (Jones and Pewsey 2009).
     """
     far = special.ndtri(1.0 - TAIL)
     low, middle, high = np.quantile(draws, [TAIL, 0.5, 1.0 - TAIL], axis=0)
@@ -253,12 +217,7 @@ def factor(bending: np.ndarray) -> tuple[np.ndarray, float]:
 class Search:
     """The mode of the group's marginal density, its curves integrated out by Laplace's approximation.
 
-    What is known of a place is found by :meth:`look`; the best so far is ``best``.
-
-    References
-    ----------
-    Tierney and Kadane (1986), "Accurate approximations for posterior moments and marginal densities", JASA 81; Rue,
-    Martino and Chopin (2009), "Approximate Bayesian inference for latent Gaussian models", JRSS B 71.
+    What is known of a place is found by :meth:`look`; the best so far is ``best`` (Tierney and Kadane 1986).
     """
 
     def __init__(self, density: Density, layout: Layout, start: np.ndarray):
@@ -380,10 +339,9 @@ def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray
     """Make the map anew from draws that were made with the one before, shape (chain, draw, coordinate).
 
     The group's part is its draws' mean and covariance. How curves lean with it is a regression of their conditional
-    means on draws of the group; their own part is the mean of their conditional covariances, and of what the regression
-    leaves. Where a curve is far from normal, the curvature at its mode, or at any draw, says neither. Where many curves
-    change their shape with the group, all together hold it where it is: their covariances are regressed on it as well,
-    by their triangular factors, along the few directions that matter.
+    means; their own part is the mean of their conditional covariances, and of what the regression leaves. Where many
+    curves change their shape with the group, their triangular factors are regressed on it as well, along the few
+    directions that matter.
     """
     every = draws.reshape(-1, draws.shape[-1])
     count, size = len(every), layout.group.size
@@ -424,16 +382,13 @@ def normal_given_group(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normal approximation of every curve given the group, nearest in divergence from it: means, and factors F of F·Fᵀ.
 
+    Its mean gradient is nought, and its mean curvature its inverse covariance (Opper and Archambeau 2009), both taken
+    one standard deviation on either side of the middle along each axis. They hang on each other: a round goes part of
+    the way.
+
     Shapes: ``at`` (place, coordinate), the group's places; means (place, curve, variable), factors (place, curve,
     variable, variable), and the same of ``first``, where the search begins; ``wide`` (curve, variable, variable), a
-    factor of each curve's covariance while the group varies as well, much beyond which none is looked for. Under such a
-    normal the mean gradient is nought, and the mean curvature its inverse covariance; both are taken from places one
-    standard deviation on either side of the middle, along each of its axes. They hang on each other, so that a round
-    goes but a part of the way.
-
-    References
-    ----------
-    Opper and Archambeau (2009), "The variational Gaussian approximation revisited", Neural Computation 21.
+    factor of each curve's covariance while the group varies as well, much beyond which none is looked for.
     """
     at, size = at.copy(), layout.curve.shape[1]
     at[:, layout.curve], axes = first[0], np.linalg.solve(wide, first[1])  # in units of wide

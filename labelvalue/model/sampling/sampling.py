@@ -39,15 +39,7 @@ WHITENED, PLAIN = "whitened by curve", "the model's own"
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A model that is compiled, and how it is sampled.
-
-    Parameters
-    ----------
-    model : CompiledModel
-        Density, variables of a draw, starts, data.
-    whitenable : Whitenable or str
-        Its curves; or why it cannot be whitened by them.
-    """
+    """A model that is compiled, and its curves, or why it cannot be whitened by them."""
 
     model: CompiledModel
     whitenable: Whitenable | str
@@ -58,13 +50,10 @@ class Compiled:
 
 
 def compile_model(model: pm.Model) -> Compiled:
-    """Compile a PyMC model; chains start where the model says, and jittered where it says nothing.
+    """Compile a PyMC model; it is kept on disk by the shapes of its data, and found there by any process.
 
-    What is compiled depends on the shapes of the data and not on their values, and is kept on disk: the same model of
-    other data, here or in another process, finds it there.
-
-    Sums are kept in the order in which they are written: with numba's ``fastmath``, a seed gave other draws in the
-    process that compiled the model than in those that found it compiled.
+    Sums stay in the order in which they are written: with ``fastmath`` a seed gave other draws in the process that
+    compiled the model than in those that found it compiled.
     """
     check_libraries()
     import pytensor
@@ -123,10 +112,9 @@ def sample(
 ) -> tuple[xr.DataTree, Diagnostics]:
     """Sample a model until the convergence gate is passed or the budget of draws is spent.
 
-    Where R-hat or effective sample size fall short, the chains go on without adapting again, up to four times the draws
-    asked for, or more where there are few coordinates: that is still the first attempt. Where chains in whitened
-    coordinates do not pass, NUTS in the model's own comes last. Where these are too many, or whitened there are none,
-    divergences and low E-BFMI lead to another attempt with smaller steps.
+    Where R-hat or effective sample size fall short, the chains go on without adapting again: still the first attempt.
+    NUTS in the model's own coordinates comes last; there divergences and low E-BFMI lead to an attempt with smaller
+    steps.
     """
     attempts: list[dict[str, Any]] = []
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)

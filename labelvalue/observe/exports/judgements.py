@@ -246,19 +246,26 @@ class Collector:
     def _wrong_slice(self, why: str, fix: str, value: str, place: Mapping[str, int | None]) -> None:
         self.wrong(why, fix, field=self.slice_path or "", value=value, **place)
 
-    def add(self, *, item: str, slice: str, source_id: str, label: str = "", kind: str = CHOICE, annotator: str = "",
-            seconds: float = math.nan, seconds_from: str = RECORDED, time: datetime | None = None,
-            reference: bool = False, source: str = "", question: str = "", units: int = 1,
-            place: Mapping[str, int | None] | None = None) -> None:  # fmt: skip
-        """Keep a judgement; ``place`` says where it stands, for what is wrong with its texts."""
+    def time(self, value: Any, field: str, place: Mapping[str, int | None]) -> datetime | None:
+        """Return a time in UTC, if one is given; what is wrong with it is noted."""
+        time = utc(value) if value else None
+        if value and time is None:
+            self.wrong("not a time", "write 2026-03-02T09:00:00Z", field=field, value=value, **place)
+        return time
+
+    def add(self, record: Any, item: str, place: Mapping[str, int | None], *, source_id: str, label: str = "",
+            kind: str = CHOICE, annotator: str = "", seconds: float = math.nan, seconds_from: str = RECORDED,
+            time: datetime | None = None, reference: bool = False, source: str = "", question: str = "",
+            units: int = 1) -> None:  # fmt: skip
+        """Keep a judgement of an item; its slice stands in the record, and ``place`` says where that stands."""
         texts = {
-            names.ITEM: item, names.SLICE: slice, names.ANNOTATOR: annotator, names.LABEL: label,
-            names.SOURCE: self.name_of(source), names.SOURCE_ID: source_id, names.KIND: kind, names.QUESTION: question,
-            names.SECONDS_FROM: "" if math.isnan(seconds) else seconds_from,
+            names.ITEM: item, names.SLICE: self.slice_of(record, item, place), names.ANNOTATOR: annotator,
+            names.LABEL: label, names.SOURCE: self.name_of(source), names.SOURCE_ID: source_id, names.KIND: kind,
+            names.QUESTION: question, names.SECONDS_FROM: "" if math.isnan(seconds) else seconds_from,
         }  # fmt: skip
         for name, text in texts.items():
             if not text.isascii() or len(text) > MAX_CHARACTERS:
-                self._check_text(name, text, place or {})
+                self._check_text(name, text, place)
         self.kept.append(texts, seconds, time, reference, units)
 
     def _check_text(self, name: str, text: str, place: Mapping[str, int | None]) -> None:
@@ -379,11 +386,7 @@ def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: 
     if not of(names.LABEL) and theirs[names.LABEL] in record:
         into.leave_out("unlabelled")
         return
-    time = utc(of(names.TIME)) if of(names.TIME) else None
-    if of(names.TIME) and time is None:
-        into.wrong(
-            "not a time", "write 2026-03-02T09:00:00Z", line=line, field=theirs[names.TIME], value=of(names.TIME)
-        )
+    time = into.time(of(names.TIME), theirs[names.TIME], {"line": line})
     reference = of(names.REFERENCE).lower()
     if reference not in (*TRUE, *FALSE):
         into.wrong(
@@ -391,8 +394,9 @@ def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: 
         )
     who = into.who(of(names.ANNOTATOR))
     into.add(
-        item=item,
-        slice=into.slice_of(record, item, {"line": line}),
+        record,
+        item,
+        {"line": line},
         source_id=of(names.SOURCE_ID) or f"line {line}",
         label=of(names.LABEL),
         kind=of(names.KIND) or CHOICE,
@@ -402,7 +406,6 @@ def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: 
         reference=reference in TRUE,
         source=of(names.SOURCE) or file,
         question=of(names.QUESTION),
-        place={"line": line},
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from labelvalue.observe.table.delimited import open_given
 from labelvalue.problems import InputError, Problem, input_error, quote
+from labelvalue.reading import each_once
 
 MAX_BYTES = 4 * 1024**3  # largest export that is read
 MAX_RECORD = 16 * 1024**2  # largest record in it, in bytes or characters
@@ -44,16 +45,8 @@ def _number(text: str) -> Written:
     return _short_number(text) if len(text) < 6 else Written(text)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands twice in an object")
-    return found
-
-
 DECODER = json.JSONDecoder(
-    parse_float=_number, parse_int=_number, parse_constant=_no_constant, object_pairs_hook=_each_once
+    parse_float=_number, parse_int=_number, parse_constant=_no_constant, object_pairs_hook=each_once
 )
 _BRACKETS_APART = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\[\]{}"]+', re.DOTALL)
 _SPACE = re.compile(r"[ \t\r\n]*")

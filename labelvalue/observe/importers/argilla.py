@@ -81,15 +81,15 @@ def _record(
             continue
         who = into.who(user)
         into.add(
-            item=item,
-            slice=into.slice_of(record, item, {"item": place}),
+            record,
+            item,
+            {"item": place},
             source_id=f"{question}/{who or number}",
             label=label,
             kind=kind,
             annotator=who,
             source=file,
             question=question,
-            place={"item": place},
         )
 
 

@@ -166,28 +166,28 @@ class _Reader:
             self.into.leave_out("images with automatic shapes only" if image.automatic else "images without shapes")
             return
         self.into.add(
-            item=image.name or image.number,
-            slice=self.slice_of(image),
+            self.record(image),
+            image.name or image.number,
+            {"line": self.parser.CurrentLineNumber},
             source_id=image.number or image.name,
             label=joined(sorted(set(labels))) if labels else "",
             kind=CHOICE if image.tags and not image.labels and not by_tag else REGIONS,
             time=self.time(),
             source=self.of("id"),
-            place={"line": self.parser.CurrentLineNumber},
         )
 
     def time(self) -> datetime | None:
         return utc(self.of("updated")) if self.of("updated") else None
 
-    def slice_of(self, image: _Image) -> str:
-        """Slice by a part of the image's path, by the task's name, or by the image's tag."""
+    def record(self, image: _Image) -> dict[str, Any]:
+        """What may tell the slice: a part of the image's path, the task's name, or the image's tag."""
         parts = [*PurePosixPath(image.name).parts]
         record: dict[str, Any] = {"path": {str(i): part for i, part in enumerate(parts)}, "name": image.name}
         record["path"] |= {str(i - len(parts)): part for i, part in enumerate(parts)}
         record["task"] = self.of("name")
         if len(image.tags) == 1:
             record["tag"] = image.tags[0]
-        return self.into.slice_of(record, image.name or image.number, {"line": self.parser.CurrentLineNumber})
+        return record
 
 
 def read_xml(stream: BinaryIO, file: str, into: Collector) -> None:
@@ -360,8 +360,9 @@ def _keep(who: str, job: str, work: _Work, place: int, into: Collector) -> None:
     task = row.get("task_id", "").strip()
     record = {**row, "job": job, "task": task}
     into.add(
-        item=f"job {job}",
-        slice=into.slice_of(record, f"job {job}", {"line": line}),
+        record,
+        f"job {job}",
+        {"line": line},
         source_id=f"{job}/{annotator}",
         kind=WORK,
         annotator=annotator,
@@ -369,5 +370,4 @@ def _keep(who: str, job: str, work: _Work, place: int, into: Collector) -> None:
         time=utc(work.last[place]),
         source=task,
         units=units,
-        place={"line": line},
     )

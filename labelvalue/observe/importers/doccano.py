@@ -42,14 +42,14 @@ def _lines(stream: BinaryIO, file: str, member: str, source: str, into: Collecto
             into.leave_out("unlabelled")
             continue
         into.add(
-            item=item,
-            slice=into.slice_of(record, item, {"line": line}),
+            record,
+            item,
+            {"line": line},
             source_id=f"{item}/{who}" if who else item,
             label=label,
             kind=kind,
             annotator=who,
             source=source,
-            place={"line": line},
         )
 
 

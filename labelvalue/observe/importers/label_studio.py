@@ -16,7 +16,6 @@ from labelvalue.observe.exports.judgements import (
     all_texts,
     as_text,
     joined,
-    utc,
 )
 from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
 
@@ -30,22 +29,23 @@ CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
 TOKEN, SCHEME = "LABEL_STUDIO_API_KEY", "Token"
 
 
-def ask(method: str, address: str, what: str, body: object = None) -> bytes:
+def ask(address: str, what: str, body: object = None) -> bytes:
     """Ask the server of a project, named by its page, with the token in ``LABEL_STUDIO_API_KEY``."""
     base, project = server.page(address, "projects")
     token = server.authorization(TOKEN, SCHEME)
     if (refresh := token["Authorization"].partition(" ")[2]).count(".") == 2:  # a personal one gives one of minutes
-        fresh = server.ask("POST", f"{base}/api/token/refresh", TOKEN, {"refresh": refresh})
+        fresh = server.ask(f"{base}/api/token/refresh", TOKEN, {"refresh": refresh})
         access = fresh.get("access") if isinstance(fresh, dict) else None
         if not isinstance(access, str) or re.fullmatch(r"[!-~]+", access) is None:
             raise server.no_answer(base)
         token = {"Authorization": f"Bearer {access}"}
-    return server.send(method, f"{base}/api/projects/{project}/{what}", TOKEN, body, token=token)
+    url = f"{base}/api/projects/{project}/{what}"
+    return server.send(url, TOKEN, body, token=token, changes=body is not None)
 
 
 def pull(address: str) -> tuple[str, bytes]:
     """Name and content of an export of a project's annotated tasks."""
-    return f"project-{server.page(address, 'projects')[1]}.json", ask("GET", address, "export?exportType=JSON")
+    return f"project-{server.page(address, 'projects')[1]}.json", ask(address, "export?exportType=JSON")
 
 
 def check(address: str) -> None:
@@ -97,18 +97,15 @@ def _annotation(
     if kind in (TEXT, OTHER):
         into.note("free text and relations: count, time and annotator are used, agreement is not computed")
     when = annotation.get("updated_at") or annotation.get("created_at")
-    time = None if when is None else utc(when)
-    if when is not None and time is None:
-        into.wrong(
-            "not a time", "write it as 2026-03-02T09:00:00Z", item=place, field=f"{field}.updated_at", value=when
-        )
+    time = into.time(when, f"{field}.updated_at", {"item": place})
     who = annotation.get("completed_by")
     if isinstance(who, Mapping):
         who = who.get("id") or who.get("email")
     own = as_text(annotation.get("id")) or f"{item}/{number}"
     into.add(
-        item=item,
-        slice=into.slice_of(task, item, {"item": place}),
+        task,
+        item,
+        {"item": place},
         source_id=own,
         label=label,
         kind=kind,
@@ -117,7 +114,6 @@ def _annotation(
         time=time,
         reference=annotation.get("ground_truth") is True,
         source=source,
-        place={"item": place},
     )
     return True
 

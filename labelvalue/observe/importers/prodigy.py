@@ -68,11 +68,11 @@ def _answer(line: int, record: Mapping[str, Any], source: str, answers: _Answers
         anonymous = A_START.fullmatch(who) is not None
         if anonymous:
             into.note("annotators without a name: label noise between them is not estimated")
-        item = as_text(record.get("_input_hash")) or ""
         place = len(into.kept)
         into.add(
-            item=item,
-            slice=into.slice_of(record, item, {"line": line}),
+            record,
+            as_text(record.get("_input_hash")) or "",
+            {"line": line},
             source_id=f"{task}/{into.who(session or who)}" + (f"/{stamp}" if stamp else ""),
             label=label,
             kind=kind,
@@ -80,7 +80,6 @@ def _answer(line: int, record: Mapping[str, Any], source: str, answers: _Answers
             time=time,
             source=source,
             question=_question(record),
-            place={"line": line},
         )
     if stamp is not None and time is not None:
         answers.at(who, float(stamp), place)

@@ -20,9 +20,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,9 @@ from labelvalue import names
 from labelvalue.observe.simulate.learners import is_estimator, seeded
 from labelvalue.observe.simulate.training import Key, Outcome, Task
 from labelvalue.printing import goes_on, say, shown_otherwise, visible
-from labelvalue.problems import InputError, Problem, StorageError, input_error
+from labelvalue.problems import StorageError, input_error
 from labelvalue.reading import parse_json, read_text
+from labelvalue.settings import MAX_COUNT, Checks, Settings, Switch, is_whole
 from labelvalue.storage import write_whole
 
 WHAT = "simulation.json"  # what the folder is a checkpoint of
@@ -177,8 +179,14 @@ AT_ONCE = 4
 PATIENCE = 30.0  # seconds to wait for a cluster's scheduler
 
 
+def _jobs(checks: Checks, key: str, value: Any) -> Any:
+    if not is_whole(value, -MAX_COUNT) or value == 0:
+        checks.wrong(key, "must be a whole number, and not 0", "give 1, or -1 for all processors", value)
+    return value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Execution:
+class Execution(Settings):
     """How a simulation is run: none of it changes what comes out.
 
     Parameters
@@ -207,26 +215,11 @@ class Execution:
     True
     """
 
-    n_jobs: int = 1
-    progress: bool = True
+    n_jobs: Annotated[int, _jobs] = 1
+    progress: Switch = True
     checkpoint: str | os.PathLike[str] | None = None
-    minutes: float | None = None
-    dask: str | None = None
-
-    def __post_init__(self) -> None:
-        legal = {"n_jobs": (int | np.integer, "a whole number"), "minutes": (int | float | np.number, "a number")}
-        for name, (kind, what) in legal.items():
-            value = getattr(self, name)
-            if (name != "minutes" or value is not None) and (not isinstance(value, kind) or isinstance(value, bool)):
-                raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
-        problems = []
-        if not self.n_jobs:
-            problems.append(Problem(column="n_jobs", value=self.n_jobs, why="must not be 0", fix="give another n_jobs"))
-        if self.minutes is not None and not 0 < self.minutes < np.inf:
-            why, fix = "must be a finite number > 0", "give minutes, or leave them out"
-            problems.append(Problem(column="minutes", value=self.minutes, why=why, fix=fix))
-        if problems:
-            raise InputError(problems)
+    minutes: Annotated[float | None, partial(Checks.number, above=True)] = None
+    dask: Annotated[str | None, Checks.text] = None
 
     @property
     def kept(self) -> Checkpoint | None:
@@ -361,12 +354,6 @@ def choose_engine(
     if dask is not None:
         return on_cluster(make, count, until, dask)
     return one_by_one(make, count, until) if n_jobs == 1 else side_by_side(make, count, until, n_jobs)
-
-
-def name_jobs(names: Sequence[str], limit: int = 5) -> str:
-    """Return what jobs are called, at most ``limit`` of them."""
-    more = f"; and {len(names) - limit} more" if len(names) > limit else ""
-    return "; ".join(names[:limit]) + more
 
 
 EVERY = 5.0  # seconds between plain lines

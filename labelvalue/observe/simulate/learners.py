@@ -138,10 +138,9 @@ MANY_WORDS = 4  # words of the median cell from which a column whose cells mostl
 def read_table(
     path: str | Path, *, target: str, slices: str, texts: str | None = None, unlabelled: bool = False
 ) -> pd.DataFrame:
-    r"""Read labelled data, keeping the slices as the text they are, and texts where there are some.
+    """Read labelled data, slices and some columns kept as text; without a label only where ``unlabelled`` says so.
 
-    Examples without a label are refused, unless ``unlabelled`` ones are asked for. In JSON, and JSON lines, a column
-    may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
+    In JSON a column may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -268,9 +267,8 @@ def tabular_classifier(
 ) -> Pipeline:
     """Return an untrained scikit-learn pipeline that takes ``features`` as they are.
 
-    Numbers have their gaps filled with the median and are scaled. Everything else is taken for a category:
-    at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one. A column
-    that names the rows, each by another text, tells nothing of a new one and is left out.
+    Gaps of numbers are filled with the median; all else is a category, at most 50 values of it told apart. A column
+    that names the rows, each by another text, is left out.
     """
     _known(learner, LEARNERS)
     from sklearn.pipeline import make_pipeline
@@ -357,10 +355,7 @@ def _text_numbers() -> Any:
 
 
 def preparation(features: pd.DataFrame) -> ColumnTransformer:
-    """Return what turns a table as it comes into numbers of comparable scale.
-
-    Its column types are looked at, and which columns name the rows: those are left out.
-    """
+    """Return what turns a table into numbers of comparable scale, without the columns that name its rows."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline

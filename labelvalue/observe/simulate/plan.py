@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
-from labelvalue.observe.simulate.execution import name_jobs
 from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
@@ -33,7 +33,7 @@ from labelvalue.observe.simulate.training import RANDOM, Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
 from labelvalue.printing import as_lines
-from labelvalue.problems import input_error, quote
+from labelvalue.problems import input_error, quote, some_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,43 +108,39 @@ class Plan:
     def _tasks(
         self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int], drawn: WrongLabels | None
     ) -> Iterator[Task]:
-        shares: Sequence[float | None] = self.protocol.label_noise or (None,)
-        for size in sizes:
-            for number, learner in enumerate(self.learners):
-                for share in shares:
-                    wrong = None
-                    if share is not None and drawn is not None:
-                        wrong = choose_wrong(drawn.order[order], sizes, share)[:size]
-                    for ratio in self.protocol.synthetic or (0.0,):
-                        yield Task(
-                            learner=learner,
-                            replicate=replicate,
-                            size=size,
-                            rows=order[:size],
-                            seed=training_seed(self.entropy, number, replicate, size),
-                            strategy=strategy,
-                            wrong=wrong,
-                            synthetic=ratio,
-                            share=share,
-                        )
+        for size, (number, learner), share, ratio in itertools.product(sizes, enumerate(self.learners), *self._shares):
+            yield Task(
+                learner=learner,
+                replicate=replicate,
+                size=size,
+                rows=order[:size],
+                seed=training_seed(self.entropy, number, replicate, size),
+                strategy=strategy,
+                wrong=choose_wrong(drawn.order[order], sizes, share)[:size] if drawn and share is not None else None,
+                synthetic=ratio,
+                share=share,
+            )
 
     def _loops(self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray) -> Iterator[Loop]:
-        for number, learner in enumerate(self.learners):
-            for share in self.protocol.label_noise or (None,):
-                for ratio in self.protocol.synthetic or (0.0,):
-                    yield Loop(
-                        learner=learner,
-                        strategy=strategy,
-                        number=number,
-                        replicate=replicate,
-                        pool=pool,
-                        start=start,
-                        sizes=self.sizes[1:],
-                        batch_size=self.protocol.batch_size,
-                        share=share,
-                        synthetic=ratio,
-                        entropy=self.entropy,
-                    )
+        for (number, learner), share, ratio in itertools.product(enumerate(self.learners), *self._shares):
+            yield Loop(
+                learner=learner,
+                strategy=strategy,
+                number=number,
+                replicate=replicate,
+                pool=pool,
+                start=start,
+                sizes=self.sizes[1:],
+                batch_size=self.protocol.batch_size,
+                share=share,
+                synthetic=ratio,
+                entropy=self.entropy,
+            )
+
+    @property
+    def _shares(self) -> tuple[Sequence[float | None], Sequence[float]]:
+        """Shares of wrong labels, and synthetic examples per label, that are each combined with all else."""
+        return self.protocol.label_noise or (None,), self.protocol.synthetic or (0.0,)
 
     def _even(self, strategy: str, pool: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that slices keep their shares (stratified) or classes come to equal ones (balanced)."""
@@ -233,11 +229,10 @@ def _left(rows: Mapping[str, int], folds: int) -> int:
 def choose_sizes(
     pool: int, protocol: Protocol, slices: np.ndarray, classes: np.ndarray | None = None
 ) -> tuple[list[int], str]:
-    """Choose training-set sizes: from a few labels of every class and slice up to what can be trained on.
+    """Choose sizes, half a doubling apart or farther: from a few labels of every class and slice up to all there are.
 
-    They are half a doubling apart, or so far that there are six to ten. The largest takes all rows that are left to
-    train on where its replicates differ nevertheless, as folds and bootstrap draws do; else a part of them, since there
-    is only one training set of all.
+    The largest takes all rows left to train on where its replicates differ nevertheless, as folds and bootstrap draws
+    do.
     """
     whole = protocol.resampling != "subsets" or protocol.replicates == 1
     whole = whole and all(s == "random" or isinstance(s, ClassMix) for s in protocol.strategies)
@@ -288,7 +283,7 @@ class Gathering:
             error.add_note(failed[0].trace)
             return error
         if self.dead:
-            return RuntimeError(f"the worker died twice: {name_jobs([task.text for task in self.dead])}")
+            return RuntimeError(f"the worker died twice: {_named(task.text for task in self.dead)}")
         reasons = ", ".join(sorted({outcome.skipped for outcome in done if outcome.skipped})) or "no size fits"
         return input_error(f"no training could be done: {reasons}", "give larger sizes, more time or other data")
 
@@ -300,9 +295,9 @@ class Gathering:
 
     def _lost(self, done: Sequence[Outcome]) -> list[str]:
         failed = [f"{outcome.task.text}: {outcome.failed}" for outcome in done if outcome.failed]
-        notes = [f"trainings failed: {len(failed)} ({name_jobs(failed)})"] if failed else []
+        notes = [f"trainings failed: {len(failed)} ({_named(failed)})"] if failed else []
         if self.dead:
-            lost = name_jobs([task.text for task in self.dead])
+            lost = _named(task.text for task in self.dead)
             notes.append(f"trainings missing, their worker died twice: {len(self.dead)} ({lost})")
         return notes
 
@@ -373,12 +368,12 @@ class Gathering:
         metric = None if protocol.metric in COUNTED[:1] else protocol.metric
         runs = read_runs(frame, metric=metric, classes=classes if classes > 1 else None)
         notes += runs.attrs[names.NOTES].splitlines()
-        runs.attrs |= {
-            names.SOURCE: "simulate_runs",
-            names.PROTOCOL: protocol.to_toml(),
-            names.NOTES: as_lines(notes),
-        }
+        runs.attrs |= {names.SOURCE: "simulate_runs", names.PROTOCOL: protocol.to_toml(), names.NOTES: as_lines(notes)}
         return runs
+
+
+def _named(jobs: Iterable[str]) -> str:
+    return some_of(jobs, 5, "; ")
 
 
 def _keys(jobs: Sequence[Task | Loop]) -> list[Any]:

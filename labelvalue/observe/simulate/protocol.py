@@ -89,7 +89,9 @@ class Protocol(Settings):
     slices : str, optional
         Column that holds the slices.
     sizes : tuple of int, optional
-        Training-set sizes, all slices together, ≥ 2; by default six to ten that suit the data.
+        Training-set sizes, all slices together, ≥ 2; by default six to ten, half a doubling apart or more. The smallest
+        holds about 5 labels of every class and 10 of every slice that is not rare, but at most an eighth of the
+        largest, which is all that folds leave to train on, or 85 % of what one split leaves.
     replicates : int, optional
         Re-draws of the training set, ≥ 1; folds where ``resampling`` is ``folds``, ≥ 2; by default 5, or as many folds
         as leave four fifths of the rows to train on.
@@ -102,8 +104,9 @@ class Protocol(Settings):
     jitter : float
         Standard deviation of the log of the slices' sampling weights, ≥ 0.
     strategies : tuple of str or ClassMix
-        How labels are chosen: ``random``, ``stratified``, ``balanced``, ``uncertainty``, ``margin``, ``entropy``,
-        ``committee``, ``diversity``, a mix of classes, or the name of a strategy of the user's own.
+        How labels are chosen: ``random``, ``stratified`` (slices at their shares), ``balanced`` (classes at equal
+        shares), ``uncertainty``, ``margin``, ``entropy``, ``committee``, ``diversity``, a mix of classes, or the name
+        of a strategy of the user's own.
     batch_size : int, optional
         Labels that a strategy chooses at a time, ≥ 1; by default all that lead to the next size.
     label_noise : tuple of float

@@ -35,10 +35,9 @@ def simulate_runs(
 ) -> xr.Dataset:
     """Train on random subsets of labelled data and return the runs.
 
-    One training set serves all slices. Inside a replicate the training sets are nested and drawn
-    without replacement; the slices' shares vary between replicates and sizes, so that the effect of
-    a slice's own labels and that of the others' can be told apart. The evaluation set is the same
-    for all runs, or for all of a fold. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
+    One training set serves all slices. Inside a replicate the training sets are nested and drawn without replacement;
+    the slices' shares vary between replicates and sizes, so that the effect of a slice's own labels can be told from
+    that of the others'. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
 
     Learners share their subsets; strategies their first labels and evaluation sets; shares of wrong labels their
     rows; suites their trained models. Where several of these are listed, every combination is trained.
@@ -61,30 +60,17 @@ def simulate_runs(
     slices : str, Series or array
         Slice of each row, or the name of a column of ``X`` (which stays a feature). The target itself, where classes
         are the slices.
-    metric : str, optional
-        Metric of the catalogue (see ``read_runs``); by default wrong answers are counted, or ``mae`` for regressors.
-        ``error_rate`` and ``accuracy`` are counts; others come as ``value`` and ``stderr``, by a bootstrap over the
-        evaluation items, or in closed form for a mean. Of more than two classes ``f1``, ``precision`` and ``recall``
-        are means over classes.
-    sizes : sequence of int, optional
-        Training-set sizes, all slices together, ≥ 2; by default six to ten, half a doubling apart or more. The smallest
-        holds about 5 labels of every class and 10 of every slice that is not rare, but at most an eighth of the
-        largest. The largest is all that folds leave to train on, or 85 % of what one split leaves: all of it would be
-        the same training set in every replicate.
-    replicates : int, optional
-        Re-draws of the training set, ≥ 1, by default 5; the number of folds where replicates are folds, by default as
-        many as leave four fifths of the rows to train on.
+    metric, sizes, replicates : optional
+        As of :class:`Protocol`. ``error_rate`` and ``accuracy`` are counts; others come as ``value`` and ``stderr``, by
+        a bootstrap over the evaluation items, or in closed form for a mean. Of more than two classes ``f1``,
+        ``precision`` and ``recall`` are means over classes.
     strategies : sequence of str or ClassMix, or mapping, optional
-        How labels are chosen: ``random`` (the default); ``stratified`` (slices at their shares) and ``balanced``
-        (classes at equal shares); ``uncertainty``, ``margin``, ``entropy``, ``committee``, ``diversity``, which go on
-        from the smallest random training set, recorded once, as ``random``; or mixes of classes. A mapping gives
-        names to one's own functions from a ``Query`` to the rows to label, or ``None`` to known names.
-    suites : sequence, optional
-        What else each model is evaluated on: ``TimeSplit``, ``DomainSplit``, ``FeatureNoise``, ``MissingValues``,
-        ``WrongEvaluation``, ``ClassMix``.
-    random_state : int, optional
-        Seed ≥ 0 of everything; the same seed gives the same table, whatever ``n_jobs``, apart from
-        ``seconds`` and ``measured_at``. Without one that of the checkpoint is taken, or a fresh one is drawn and noted.
+        As of :class:`Protocol`; those that ask a model go on from the smallest random training set, recorded once, as
+        ``random``. A mapping gives names to one's own functions from a ``Query`` to the rows to label, or ``None`` to
+        known names.
+    suites, random_state : optional
+        As of :class:`Protocol`. The same seed gives the same table, whatever ``n_jobs``, apart from ``seconds`` and
+        ``measured_at``; without one that of the checkpoint is taken, or a fresh one is drawn and noted.
     evaluation : array of int or bool, optional
         Positions (or a mask) of the rows to evaluate on, instead of a share of each slice. They are taken for
         a test set that is never trained on, and do not count in ``labels_now``.

@@ -95,10 +95,7 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
 
 
 def without_label(y: Any) -> np.ndarray:
-    """Tell which labels are missing: a gap, or a text of nothing but blanks.
-
-    Shapes: (rows,) to (rows,).
-    """
+    """Tell which labels are missing, (rows,): a gap, or a text of nothing but blanks."""
     cells = np.asarray(y, dtype=object)
     missing = np.asarray(pd.isna(cells))
     texts = np.flatnonzero([isinstance(cell, str) and not cell.strip() for cell in cells])

@@ -141,10 +141,7 @@ def diversity(query: Query) -> np.ndarray:
 
 
 def spread_out(ordered: np.ndarray, features: Any, count: int) -> np.ndarray:
-    """Take the first rows of an order but those that nearly repeat one taken before; these follow where rows run out.
-
-    Shapes: ``ordered`` (rows,), ``features`` (pool, features); gives (count,).
-    """
+    """Take the first rows of an order (rows,) but those that nearly repeat one before; these follow where rows lack."""
     from sklearn.metrics import pairwise_distances
 
     rest = take(features, ordered)
@@ -291,9 +288,8 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
 def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
     """Return an order of rows whose first n, for each size n, are one training set.
 
-    Rows are drawn without replacement. Each slice has a weight for the replicate and another for
-    every step from one size to the next, both log-normal, so that the slices' shares differ between
-    replicates and along the sizes, and a slice's labels say little about the labels of the others.
+    Each slice has a log-normal weight for the replicate and another for every step, so that slices' shares differ, and
+    a slice's labels say little about the labels of the others.
     """
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1
@@ -305,17 +301,11 @@ def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.ra
         log_weight = (lasting + passing)[codes[left]]
         # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
         keys = np.log(rng.standard_exponential(left.size)) - log_weight
-        step = _smallest(keys, size - done)
+        step = np.argsort(keys)[: size - done]
         chosen.append(left[step])
         left = np.delete(left, step)
         done = size
     return np.concatenate(chosen)
-
-
-def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions of the ``count`` smallest keys, ascending."""
-    low = np.argpartition(keys, count - 1)[:count] if count else np.zeros(0, dtype=int)
-    return low[np.argsort(keys[low])]
 
 
 def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
@@ -368,8 +358,7 @@ class Clusters:
 
 def effective_number(counts: np.ndarray) -> np.ndarray:
     """Exponential of the entropy of the shares in each row of counts."""
-    share = counts / counts.sum(axis=1, keepdims=True)
-    return np.exp(-(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+    return np.exp(_shannon(counts / counts.sum(axis=1, keepdims=True)))
 
 
 def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: int) -> Clusters:

@@ -170,10 +170,9 @@ class Pool:
 def run_loop(
     loop: Loop, strategy: Strategy, learner: Any, pool: Pool, bench: Bench, last: Outcome | None
 ) -> list[Outcome]:
-    """Let ``strategy`` choose labels from the pool, batch by batch, and evaluate at every size after the first.
+    """Let ``strategy`` choose labels from the pool, batch by batch, and evaluate at every size after ``last``.
 
-    It goes on after ``last``, the last training that is done already. It ends where a training fails, since nothing
-    can choose the labels of the next, and where the time is up.
+    It ends where a training fails, since nothing can choose the labels of the next, and where the time is up.
     """
     labelled, ends = loop.start, [loop.start.size]
     trained: Trained | None = None

@@ -6,7 +6,7 @@ import hashlib
 import time
 import zoneinfo
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from labelvalue.observe.table.delimited import Table
 from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Form, Metric
 from labelvalue.observe.table.write import csv_parts
 from labelvalue.printing import as_lines
-from labelvalue.problems import Problem, quote
+from labelvalue.problems import Problem, quote, some_of
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -67,8 +67,7 @@ def places(columns: Columns, rows: Iterable[int]) -> str:
     word = "line" if columns.file else "row"
     if len(lines) > 1:
         word += "s"
-    more = f" and {len(lines) - 10} more" if len(lines) > 10 else ""
-    return f"{word} {', '.join(lines[:10])}{more}"
+    return f"{word} {some_of(lines)}"
 
 
 def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | None, drop_missing: bool) -> Columns:
@@ -159,22 +158,24 @@ def _report_missing(columns: Columns, missing: dict[int, list[str]], *, drop_mis
             columns.fault(row, name, "missing", fix)
 
 
+LEGAL: dict[str, tuple[Callable[[float], bool], str, str]] = {
+    names.SECONDS: (lambda v: v >= 0, "must be ≥ 0", "give a training time"),
+    names.STDERR: (lambda v: v > 0, "must be > 0", "give the standard error of 'value', or 'trials' instead"),
+    names.LABEL_NOISE: (
+        lambda v: 0 <= v < 1,
+        "not a share, 0 ≤ share < 1",
+        "give the share of wrong labels, such as 0.05",
+    ),
+    names.DIVERSITY: (lambda v: v > 0, "must be > 0", "give a ratio to random labels; 1 is as random"),
+}  # what numbers of a column must be, what is wrong with others, and what to do
+
+
 def _check_ranges(columns: Columns) -> None:
     values = columns.values
-    for row, seconds in enumerate(values.get(names.SECONDS, ())):
-        if seconds is not None and seconds < 0:
-            columns.fault(row, names.SECONDS, "must be ≥ 0", "give a training time")
-    for row, stderr in enumerate(values.get(names.STDERR, ())):
-        if stderr is not None and stderr <= 0:
-            fix = "give the standard error of 'value', or 'trials' instead"
-            columns.fault(row, names.STDERR, "must be > 0", fix)
-    for row, noise in enumerate(values.get(names.LABEL_NOISE, ())):
-        if noise is not None and not 0 <= noise < 1:
-            fix = "give the share of wrong labels, such as 0.05"
-            columns.fault(row, names.LABEL_NOISE, "not a share, 0 ≤ share < 1", fix)
-    for row, diversity in enumerate(values.get(names.DIVERSITY, ())):
-        if diversity is not None and diversity <= 0:
-            columns.fault(row, names.DIVERSITY, "must be > 0", "give a ratio to random labels; 1 is as random")
+    for name, (legal, why, fix) in LEGAL.items():
+        for row, value in enumerate(values.get(name, ())):
+            if value is not None and not legal(value):
+                columns.fault(row, name, why, fix)
     if {names.ERRORS, names.TRIALS} <= values.keys():
         pairs = zip(values[names.ERRORS], values[names.TRIALS], strict=True)
         for row, (errors, trials) in enumerate(pairs):
@@ -215,13 +216,6 @@ def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
     columns.values[names.MEASURED_AT] = utc
 
 
-def describe(values: Iterable[object], limit: int = 10) -> str:
-    """Return quoted values joined by commas, at most ``limit`` of them."""
-    shown = list(values)
-    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
-    return ", ".join(quote(v) for v in shown[:limit]) + more
-
-
 def check_slices(columns: Columns, *, merge_similar: bool) -> None:
     """Refuse too many slices, and refuse or merge those that look alike (inputs rows 8, 42)."""
     column = columns.values[names.SLICE]
@@ -240,11 +234,12 @@ def check_slices(columns: Columns, *, merge_similar: bool) -> None:
             chosen = max(variants, key=lambda text: counts[text])
             columns.values[names.SLICE] = [chosen if s in variants else s for s in column]
             column = columns.values[names.SLICE]
-            columns.notes.append(f"merged slices {describe(variants)} into {quote(chosen)}")
+            columns.notes.append(f"merged slices {some_of(map(quote, variants))} into {quote(chosen)}")
             continue
         rows = [column.index(text) for text in variants]
         where = places(columns, rows)
-        why = f"slices {describe(variants)} differ only in blanks, case, Unicode form or what is not seen ({where})"
+        these = some_of(map(quote, variants))
+        why = f"slices {these} differ only in blanks, case, Unicode form or what is not seen ({where})"
         fix = "spell them alike, or merge them: --merge-similar-slices"
         columns.fault(max(rows), names.SLICE, why, fix)
 

@@ -40,11 +40,7 @@ PART = 2**22  # bytes that are copied at a time
 
 
 def _in_arrow(stream: BinaryIO) -> pa.Buffer:
-    """Return what a stream holds as memory of Arrow's own.
-
-    Arrow reads in a thread. One that lets go of a stream of Python's while the interpreter ends would end the process
-    with an abort, after all was done and said.
-    """
+    """Return what a stream holds as Arrow's own memory: its thread would abort a process that ends meanwhile."""
     content = pa.allocate_buffer(stream.seek(0, os.SEEK_END))
     stream.seek(0)
     done = 0

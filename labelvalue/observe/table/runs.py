@@ -13,7 +13,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.exports.annotations import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
-from labelvalue.observe.simulate.synthetic import check_protocols, protocol_beside
 from labelvalue.observe.table.columns import (
     Columns,
     assemble,
@@ -27,6 +26,7 @@ from labelvalue.observe.table.columns import (
     note_future,
     parse_columns,
 )
+from labelvalue.observe.table.protocols import check_protocols, protocol_beside
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, Form, Metric, choose_metric, read_header
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
@@ -46,9 +46,8 @@ def read_runs(
 ) -> xr.Dataset:
     """Read a runs table and check all of it.
 
-    Text stays text: slices ``NA``, ``007`` and ``1e5`` are what they are. Rows are sorted, so that
-    their order in the source changes nothing. Runs of several protocols are noted, and refused where
-    the protocols measure different things.
+    Text stays text: slices ``NA``, ``007`` and ``1e5`` are what they are. Rows are sorted. Runs of several protocols
+    are noted, and refused where the protocols measure different things.
 
     Parameters
     ----------
@@ -80,18 +79,13 @@ def read_runs(
     Returns
     -------
     xarray.Dataset
-        Dim ``run``. Always ``slice``, ``learner``, ``strategy``, ``suite``, ``batch``,
-        ``evaluation_set``, ``protocol`` (text), ``labels``, ``other_labels``, ``synthetic_labels``,
-        ``other_synthetic_labels``, ``replicate`` (int64),
-        ``label_noise`` (share), ``seconds`` (float64, NaN where unknown), ``measured_at``
-        (UTC, NaT where unknown); ``errors`` and ``trials`` (int64), or ``value`` and ``stderr``
-        (float64, the metric's unit) and ``trials`` (int64, 0 where not given, absent where no row
-        has it); ``error`` and ``error_stderr`` (float64, ≥ 0; the standard error is NaN for counts
-        and comes from ``stderr``, or else from ``trials`` as the largest that a mean of answers can
-        have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source`` (file name),
-        ``sha256`` (of the file, or of a DataFrame's canonical CSV), ``notes`` (JSON list of text); ``protocol`` (TOML)
-        where ``write_runs`` left the protocol of all these runs beside the file, in ``<file>.protocol.toml``. One that
-        is not theirs is left aside with a note.
+        Dim ``run``. Always ``slice``, ``learner``, ``strategy``, ``suite``, ``batch``, ``evaluation_set``, ``protocol``
+        (text), ``labels``, ``other_labels``, ``synthetic_labels``, ``other_synthetic_labels``, ``replicate`` (int64),
+        ``label_noise`` (share), ``seconds`` (NaN where unknown), ``measured_at`` (UTC, NaT where unknown); ``errors``
+        and ``trials`` (int64), or ``value`` and ``stderr`` (the metric's unit) and ``trials`` (0 where not given);
+        ``error`` and ``error_stderr`` (≥ 0; NaN for counts, else from ``stderr``, or from ``trials`` as the largest
+        that a mean of answers can have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source``,
+        ``sha256``, ``notes``; ``protocol`` (TOML) where ``write_runs`` left that of all these runs beside the file.
 
     Raises
     ------

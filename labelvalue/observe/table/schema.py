@@ -8,7 +8,7 @@ from typing import Literal, cast
 import numpy as np
 
 from labelvalue import names
-from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote
+from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote, some_of
 
 Kind = Literal["text", "count", "number", "time"]
 Form = Literal["counts", "value"]
@@ -97,9 +97,8 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
             why = f"unknown column {name!r}; did you mean {near!r}?"
             fix = f"rename it to {near!r}, or to something else if it is to be ignored"
             problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
-    shown = ", ".join(quote(name, LONGEST_NAME) for name in ignored[:20])
-    more = f" and {len(ignored) - 20} more" if len(ignored) > 20 else ""
-    notes = (f"ignored columns: {shown}{more}",) if ignored else ()
+    shown = some_of((quote(name, LONGEST_NAME) for name in ignored), 20)
+    notes = (f"ignored columns: {shown}",) if ignored else ()
     return Header(form=form, problems=tuple(problems), notes=notes)
 
 
@@ -183,11 +182,9 @@ class Metric:
         return self.upper - value if self.direction == "higher" else value - self.lower
 
     def stderr_from_trials(self, error: np.ndarray, trials: np.ndarray) -> np.ndarray:
-        """Return the standard error of a mean of ``trials`` answers, each between the bounds.
+        """Return the standard error of a mean of ``trials`` answers between the bounds; an approximation for F1 or AUC.
 
-        For errors in [0, 1] this is the binomial sqrt(p (1 − p) / trials), which no mean of answers
-        in [0, 1] exceeds. p is kept half a trial away from both ends, so that no run is noiseless.
-        For metrics that are not means of answers (F1, AUC, precision, recall) it is an approximation.
+        For errors it is sqrt(p (1 − p) / trials), p kept half a trial away from both ends, so that no run is noiseless.
         """
         half = 0.5 / trials
         p = np.clip(error / self.error_upper, half, 1 - half)

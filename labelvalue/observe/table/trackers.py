@@ -25,6 +25,7 @@ from labelvalue.server import is_address
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
 NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
+FINISHED = "finished"  # state of a run, in lower case
 LONGEST = 1024**2  # characters of a cell, which may be one that is not taken
 SHOWN = 10
 MEASURED = "a column mapped to 'errors' or 'value'"
@@ -37,8 +38,7 @@ class Tracker:
     name: str
     prefixes: tuple[str, ...]  # before the names of parameters and metrics
     identity: tuple[str, ...]  # columns of which the first that is there holds the run's id
-    status: tuple[str, ...]  # likewise its state
-    finished: str  # in lower case
+    status: str  # column of its state
     parent: str  # column of the id of a run's parent, empty where there is none
     clock: Mapping[str, str]  # columns that tell times, and which of ours each gives
     times: Callable[[pd.DataFrame], dict[str, pd.Series]]  # training seconds and end times of a dump, as texts
@@ -96,8 +96,7 @@ MLFLOW = Tracker(
     name="MLflow",
     prefixes=("params.", "metrics.", "tags."),
     identity=("run_id",),
-    status=("status",),
-    finished="finished",
+    status="status",
     parent="tags.mlflow.parentRunId",
     clock={"start_time": names.SECONDS, "end_time": names.MEASURED_AT},
     times=_mlflow_times,
@@ -106,8 +105,7 @@ WANDB = Tracker(
     name="Weights & Biases",
     prefixes=("", "config.", "summary."),
     identity=("ID", "Name"),
-    status=("State",),
-    finished="finished",
+    status="State",
     parent="",
     clock={"Created": names.MEASURED_AT, "Runtime": names.SECONDS},
     times=_wandb_times,
@@ -140,13 +138,13 @@ def read_dump(
         table = _table(records, path.name, wanted, limits)
     chosen = _choose_columns(tracker, table.header, asked, path.name)
     dump, taken, notes = _texts(table), chosen.taken, list(chosen.notes)
-    identity, state = chosen.identity, chosen.state
+    identity, state = chosen.identity, tracker.status
     if dump[identity].duplicated().any():
         notes.append(
             f"several runs share a {identity!r}; export the table with {tracker.identity[0]!r} to tell them apart"
         )
     counts: Counter[str] = Counter()
-    done = dump[state].str.lower() == tracker.finished
+    done = dump[state].str.lower() == FINISHED
     counts.update(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
     rows = _rows(tracker, dump[done], identity, taken, path.name)
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
@@ -187,10 +185,9 @@ def _bare(tracker: Tracker, name: str) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Chosen:
-    """Which columns of a dump are used: ours to theirs, those of id and state, all that are read, and notes."""
+    """Which columns of a dump are used: ours to theirs, that of the id, all that are read, and notes."""
 
     identity: str
-    state: str
     taken: Mapping[str, str]
     read: Sequence[str]
     notes: Sequence[str]
@@ -201,11 +198,8 @@ def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[st
     if problems := repeated(header, file, 1):
         raise InputError(problems)
     identity = next((name for name in tracker.identity if name in header), None)
-    state = next((name for name in tracker.status if name in header), None)
-    if identity is None or state is None:
-        lacking = " and ".join(
-            repr(wanted[0]) for wanted in (tracker.identity, tracker.status) if wanted[0] not in header
-        )
+    if identity is None or tracker.status not in header:
+        lacking = " and ".join(repr(name) for name in (tracker.identity[0], tracker.status) if name not in header)
         why = f"not a runs table of {tracker.name}: no column {lacking}"
         raise input_error(why, "export the table of runs with all of its columns", file=file)
     for ours, theirs in columns.items():
@@ -227,9 +221,7 @@ def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[st
     each = [name for pattern in patterns for name in _matches(header, pattern).values()]
     plain = [theirs for theirs in taken.values() if EVERY_SLICE not in theirs]
     others = [name for name in (tracker.parent, *tracker.clock) if name in header]
-    return _Chosen(
-        identity=identity, state=state, taken=taken, notes=notes, read=(identity, state, *others, *plain, *each)
-    )
+    return _Chosen(identity=identity, taken=taken, notes=notes, read=(identity, tracker.status, *others, *plain, *each))
 
 
 def _texts(table: Table) -> pd.DataFrame:
@@ -338,14 +330,8 @@ def read_mlflow(
         Ours to theirs, such as ``{"labels": "params.n_labels", "value": "metrics.val_error"}``; columns of our names
         behind a prefix are taken anyway. ``{slice}`` in a name stands for a slice: ``metrics.error_{slice}`` gives a
         row for each that is found.
-    metric : str, optional
-        What ``value`` measures, as for ``read_runs``.
-    direction : {"lower", "higher"}, optional
-        Which way is better, for a metric that is not known by name.
-    bounds : tuple of float, optional
-        Its lowest and highest legal value.
-    timezone : str, optional
-        Zone of times without one.
+    metric, direction, bounds, timezone : optional
+        As for ``read_runs``.
 
     Returns
     -------
@@ -393,14 +379,8 @@ def read_wandb(
         or that of a run in it, where columns are ``config.…`` and ``summary.…`` and settings of several lines left out.
     columns : mapping of str to str, optional
         As for ``read_mlflow``; columns of our names are taken anyway.
-    metric : str, optional
-        What ``value`` measures, as for ``read_runs``.
-    direction : {"lower", "higher"}, optional
-        Which way is better, for a metric that is not known by name.
-    bounds : tuple of float, optional
-        Its lowest and highest legal value.
-    timezone : str, optional
-        Zone of times without one.
+    metric, direction, bounds, timezone : optional
+        As for ``read_runs``.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def push_queue(found: pd.DataFrame, address: str) -> None:
     ...
     labelvalue.problems.InputError: column 'address': http is for this machine alone. Fix: give an https address.
     """
-    answer = label_studio.ask("POST", address, "import", json.loads(_label_studio(found)))
+    answer = label_studio.ask(address, "import", json.loads(_label_studio(found)))
     try:
         taken = int(parse_json(answer)["task_count"])
     except (ValueError, KeyError, TypeError):

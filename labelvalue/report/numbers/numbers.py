@@ -56,13 +56,7 @@ from labelvalue.report.words.checks import (
 )
 from labelvalue.report.words.doubts import planning_limits
 from labelvalue.report.words.learners import hidden_limits, step_sentences
-from labelvalue.report.words.project import (
-    Context,
-    carried_numbers,
-    note_numbers,
-    scorecard_numbers,
-    width_numbers,
-)
+from labelvalue.report.words.project import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.words.verdicts import best_slices, told
 from labelvalue.report.words.wording import comparison, sentence
 
