@@ -38,6 +38,11 @@ def significant(value: float | None, figures: int = 3) -> str:
     return number(value, _decimals(value, figures))
 
 
+def signed(value: float, figures: int = 3) -> str:
+    """Write a number with its sign and so many significant figures, without exponent."""
+    return f"{'+' if value > NOTHING else ''}{significant(value, figures)}"
+
+
 def endless(value: float | None) -> str:
     """Write a number with three significant figures, and one that no number is large enough for as ∞."""
     return "∞" if value is None else significant(value)

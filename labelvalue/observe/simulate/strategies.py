@@ -356,6 +356,11 @@ class Clusters:
         return float(effective_number(drawn).mean())
 
 
+def _shannon(share: np.ndarray) -> np.ndarray:
+    """Entropy of the shares in each row."""
+    return -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
+
+
 def effective_number(counts: np.ndarray) -> np.ndarray:
     """Exponential of the entropy of the shares in each row of counts."""
     return np.exp(_shannon(counts / counts.sum(axis=1, keepdims=True)))

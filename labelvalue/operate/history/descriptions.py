@@ -132,7 +132,7 @@ def _score(content: Mapping[str, Any]) -> str:
     cells = content["cells"]
     held = int(sum(cell[names.COVERS_90] for cell in cells))
     inside = f"{held} of {len(cells)} in their 90 % interval"
-    return f"batch {content[names.BATCH]!r}: {inside}, surprise {content['surprise']:.3g}"
+    return f"batch {content[names.BATCH]!r}: {inside}, surprise {readable(content['surprise'], 3)}"
 
 
 def _check(content: Mapping[str, Any]) -> str:

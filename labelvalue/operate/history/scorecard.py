@@ -14,7 +14,7 @@ from labelvalue.forecast.backtesting.backtesting import REPEATS, RULES, measured
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
 from labelvalue.model.fitting.result import Fit
-from labelvalue.numerals import estimated
+from labelvalue.numerals import estimated, significant
 from labelvalue.operate.refit.advice import CASE_SHA, CASE_TEXT, PLAN, WIDTH
 from labelvalue.operate.refit.triggers import surprise_of
 from labelvalue.operate.store.current_batches import current_batches
@@ -377,7 +377,7 @@ def less_for_money(records: Sequence[Record]) -> list[str]:
     rates = [row[PER_MONEY] for row in advice_over_time(records) if row[PER_MONEY] is not None][-RECENT - 1 :]
     if len(rates) <= RECENT or not all(a > b for a, b in pairwise(rates)):
         return []
-    said = ", ".join(f"{rate:.3g}" for rate in rates)
+    said = ", ".join(significant(rate) for rate in rates)
     return [f"stagnation: expected net benefit per unit of money fell {RECENT} times in a row: {said}"]
 
 

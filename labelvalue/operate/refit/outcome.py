@@ -15,7 +15,7 @@ from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case import parse_case
 from labelvalue.decisions.case.guardrails import alike
 from labelvalue.exits import NOT_PUBLISHED, ending
-from labelvalue.numerals import counted, readable
+from labelvalue.numerals import counted, readable, signed, significant
 from labelvalue.operate.history.scorecard import (
     BIAS_MONEY,
     DELIVERED,
@@ -110,7 +110,13 @@ def approval_line(one: Mapping[str, Any]) -> str:
 
 def _trigger(found: Mapping[str, Any]) -> str:
     value = found["value"]
-    said = f"{value:.3g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else f"{value:,}"
+    said = (
+        readable(value, 3)
+        if isinstance(value, float)
+        else ", ".join(value)
+        if isinstance(value, list)
+        else f"{value:,}"
+    )
     return f"trigger {found['trigger']}: {said}"
 
 
@@ -120,8 +126,8 @@ def calibration_line(found: Mapping[str, Any]) -> str:
     if not count:
         return "scorecard: no forecast scored yet"
     held = f"{100 * found[names.COVERS_90]:.0f} % of {count} forecasts in their 90 % interval"
-    money = f", bias {found[BIAS_MONEY]:+.3g} in money" if BIAS_MONEY in found else ""
-    said = f"scorecard: {held}, bias {found[names.BIAS]:+.2g} in error{money}"
+    money = f", bias {signed(found[BIAS_MONEY])} in money" if BIAS_MONEY in found else ""
+    said = f"scorecard: {held}, bias {signed(found[names.BIAS], 2)} in error{money}"
     if RATIO in found:
         said += f", CRPS {found[RATIO]:.2f} times that of 'the last gain repeats'"
     if count < LEAST:
@@ -136,8 +142,10 @@ def last_batch_line(card: pd.DataFrame) -> str:
     last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]]
     said = f"last batch {last[names.BATCH].iloc[0]!r}: {int(last[names.COVERS_90].sum())} of {len(last)} in their 90 %"
     told = last_gain(card)
-    gains = f", gain promised {told[PROMISED]:.2g}, delivered {told[DELIVERED]:.2g}" if told else ""
-    return f"{said} interval{gains}, bias {last[names.BIAS].mean():+.2g}"
+    gains = (
+        f", gain promised {significant(told[PROMISED], 2)}, delivered {significant(told[DELIVERED], 2)}" if told else ""
+    )
+    return f"{said} interval{gains}, bias {signed(last[names.BIAS].mean(), 2)}"
 
 
 def last_gain(card: pd.DataFrame) -> dict[str, float]:

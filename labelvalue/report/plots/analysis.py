@@ -18,7 +18,7 @@ from labelvalue.forecast.gains.prior_sensitivity import WORST_K
 from labelvalue.model.fitting.arviz_tree import LOG_ERROR, arviz_tree, pointwise_loglikelihood, sensitivity_tree
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
-from labelvalue.numerals import tails
+from labelvalue.numerals import readable, tails
 from labelvalue.problems import did_you_mean
 from labelvalue.report.numbers.tables import CI_KIND, LOWER, MEAN, UPPER, check_ci_prob
 from labelvalue.report.plots import style
@@ -59,7 +59,7 @@ def say_predictive(fit: Fit, kind: str) -> str:
         p_value = float(pit.azstats.uniformity_test(dim=list(pit.dims))[0])
     judged = "even" if p_value >= UNEVEN else "uneven, intervals do not hold what they say"
     within = float((abs(pit - 0.5) <= 0.45).mean())
-    return f"{judged} (p = {p_value:.2g}); {100 * within:.0f} % of {pit.size} cells lie in their 90 % interval"
+    return f"{judged} (p = {readable(p_value, 2)}); {100 * within:.0f} % of {pit.size} cells lie in their 90 % interval"
 
 
 def _say_ppc(tree: xr.DataTree) -> str:
