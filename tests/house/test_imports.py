@@ -1,6 +1,7 @@
 """Imports point left, models come in through entry points, and nothing reads code from data."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,11 @@ def modules() -> list[Path]:
     return sorted(p for room in ("labelvalue", "models") for p in (ROOT / room).rglob("*.py"))
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def room(path: Path) -> str:
     """The room a file belongs to; ``labelvalue`` for the package's own files, ``models`` for models."""
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -62,11 +68,10 @@ def is_behind_a_door(room: str, name: str) -> bool:
     return bool(name) and folder.is_dir() and not ((folder / name).is_dir() or (folder / f"{name}.py").is_file())
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports(path):
-    here = room(path)
+def test_imports():
     wrong = []
-    for line, name in imported(ast.parse(path.read_text()), path):
+    for path, (line, name) in ((p, found) for p in modules() for found in imported(tree_of(p), p)):
+        here = room(path)
         top, _, rest = name.partition(".")
         there = rest.split(".")[0]
         if top in NEVER_IMPORTED - DOOR.get(here, set()):
@@ -131,18 +136,18 @@ def test_a_note_is_written_without_libraries_of_tables(tmp_path):
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_code_from_data_and_no_assert(path):
+def test_no_code_from_data_and_no_assert():
     wrong = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for path, node in ((p, node) for p in modules() for node in ast.walk(tree_of(p))):
         if isinstance(node, ast.Assert):
             wrong.append(f"{path}:{node.lineno}: raise an error that says what to do; assert is for tests")
         if not isinstance(node, ast.Call):
             continue
-        if ast.unparse(node.func) in PRINTS and path.stem != "printing":
+        called = ast.unparse(node.func)
+        if called in PRINTS and path.stem != "printing":
             wrong.append(f"{path}:{node.lineno}: print through labelvalue.printing, which writes out what acts")
-        if ast.unparse(node.func) in NEVER_CALLED:
-            wrong.append(f"{path}:{node.lineno}: {ast.unparse(node.func)} runs code found in data")
+        if called in NEVER_CALLED:
+            wrong.append(f"{path}:{node.lineno}: {called} runs code found in data")
         if any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords):
             wrong.append(f"{path}:{node.lineno}: allow_pickle must be False")
     assert not wrong, "\n".join(wrong)
@@ -173,7 +178,7 @@ def ties() -> dict[str, set[str]]:
         return name
 
     return {
-        module: {module_of(name) for _, name in imported(ast.parse(path.read_text()), path)} - {"", module}
+        module: {module_of(name) for _, name in imported(tree_of(path), path)} - {"", module}
         for module, path in files.items()
     }
 

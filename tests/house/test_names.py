@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 from labelvalue import names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,12 +25,12 @@ def exported(tree: ast.Module) -> set[int]:
     return {line for n in nodes for line in range(n.lineno, (n.end_lineno or n.lineno) + 1)}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_name_is_repeated(path):
-    tree = ast.parse(path.read_text())
-    skipped = exported(tree)
+def test_no_name_is_repeated():
+    trees = {path: ast.parse(path.read_text()) for path in modules()}
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.value!r} stands in names.py; use the constant"
+        for path, tree in trees.items()
+        for skipped in [exported(tree)]
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value in OURS and node.lineno not in skipped
     ]

@@ -98,7 +98,7 @@ def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs, jointly=True) 
             on = SCALE.get(name, np.log if name in CURVE else np.asarray)
             scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth[name])) / on(draws).std(axis=0))
         if jointly:
-            seen, rng = observe(fit.runs), np.random.default_rng(seed)
+            seen, rng = bench.seen, np.random.default_rng(seed)
             at_truth = likelihood_of(fit, seen, true_values(fit, truth))
             ranking.add(LIKELIHOOD, likelihood_of(fit, seen, fit.posterior), at_truth)
             places = {n: rng.permutation(fit.posterior.sizes["draw"]) for n in fit.posterior}

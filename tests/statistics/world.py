@@ -270,6 +270,7 @@ class Bench:
         alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost", "diversity"))}
         assert not alien, f"a new prior: give the simulator its part of {alien}"
         self._compiled = {}
+        self.seen = None  # observations of the last fit
 
     def simulate(self, seed, **more) -> World:
         """A world; of the shipped bank, whose draws may be any curves, one whose runs are within what the model is for.
@@ -298,7 +299,7 @@ class Bench:
         return dataclasses.replace(fresh, whitenable=compiled.whitenable) if self.plain else fresh
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
-        observations = self.observe(runs)
+        self.seen = observations = self.observe(runs)
         settings = SamplerSettings(draws=draws, tune=tune, chains=chains, target_accept=target_accept, random_seed=seed)
         compiled = self.compiled(observations, changes)
         try:
