@@ -30,6 +30,7 @@ from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
     curve_images,
+    drawn_slices,
     find_browser,
     first_images,
     gain_images,
@@ -149,6 +150,12 @@ def write_report(
     return path
 
 
+LEFT_OUT = (
+    "{} of {:,} slices are drawn: those that most is bought for, then those that would gain most. The tables have all, "
+    "and labelvalue.plot_curves and plot_gain draw any."
+)
+
+
 def figures(
     of: Fit | Decision, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool = False
 ) -> dict[str, Any]:
@@ -163,8 +170,12 @@ def figures(
     if gain is not None:
         probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
         few = thinned(fit, DRAWN)
-        drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
-        drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
+        plan, budgets, chosen = numbers[names.PLAN], numbers["budgets"], drawn_slices(gain, numbers[names.PLAN])
+        drawn["curves"] = list(curve_images(few, chosen, budgets, probs, plan, sharp=of_slices))
+        drawn["gains"] = list(gain_images(fit, gain.sel({names.SLICE: chosen}), probs, sharp=of_slices))
+        if len(chosen) < (every := gain.sizes[names.SLICE]):
+            told = LEFT_OUT.format(len(chosen), every)
+            drawn |= {key: f"{drawn[key]} {told}" for key in ("curve_caption", "gain_caption")}
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
     return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers))
 

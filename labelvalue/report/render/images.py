@@ -44,6 +44,7 @@ from labelvalue.storage import write_whole
 
 PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
+MOST_DRAWN = 48  # slices whose curves and gains are drawn on a page; nobody looks through hundreds of panels
 SHARP = 40  # curves up to which pictures are drawn as vectors; more would make the page heavy
 DPI = 120
 PACKED = 8  # of 9; the last makes a page a thirtieth smaller and takes three times as long
@@ -142,17 +143,26 @@ def project_images(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]
         yield embed(draw_projects(part), alt)
 
 
+def drawn_slices(gain: xr.DataArray, plan: Mapping[str, Any] | None) -> list[str]:
+    """Slices whose panels are drawn, by name: those that most is bought for, then those that would gain most."""
+    farthest = gain.isel({names.BUDGET: -1})
+    mean = farthest.mean([dim for dim in farthest.dims if dim != names.SLICE]).to_series()
+    bought = {row[names.SLICE]: row[names.LABELS] for row in plan["planned"]} if plan else {}
+    order = sorted(mean.index.astype(str), key=lambda name: (-bought.get(name, 0), -mean[name]))
+    return sorted(order[:MOST_DRAWN])
+
+
 def curve_images(
     fit: Fit,
+    slices: list[str],
     budgets: list[int],
     ci_probs: tuple[float, float],
     plan: Mapping[str, Any] | None = None,
     *,
     sharp: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Draw the learning curves of all slices, some panels a picture."""
+    """Draw the learning curves of slices, some panels a picture."""
     learners = fit.position.sizes.get(names.LEARNER, 1)
-    slices = sorted(fit.slices.astype(str).tolist())
     step = max(PANELS // learners, 1)
     planned = {} if plan is None else {row[names.SLICE]: row for row in plan["planned"]}
     learner = None if plan is None else plan[names.LEARNER]
@@ -167,7 +177,7 @@ def curve_images(
 def gain_images(
     fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float], *, sharp: bool
 ) -> Iterator[dict[str, Any]]:
-    """Draw gain against budget for all slices, on one scale."""
+    """Draw gain against budget for the slices that it has, on one scale."""
     table = gain_table(gain, ci_probs)
     table.attrs["scale"] = (float(table[LOWER].min()), float(table[UPPER].max()))
     learners = fit.position.sizes.get(names.LEARNER, 1)
