@@ -10,6 +10,7 @@ from labelvalue import InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.interventions import Guideline, benefit_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
+from labelvalue.numerals import estimated
 from labelvalue.plans import compare_plans, gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
@@ -132,7 +133,9 @@ def test_d28_value_of_waiting_for_one_change_by_hand(delay, after):
     gain = plan_outcomes(fit, case_of(), {"p": {"west": most}})[names.GAIN].sel(plan="p").mean(SAMPLE) * 100 * 10
     own, spill = float(gain.sel(slice="west")), float(gain.sum() - gain.sel(slice="west"))  # worth over all the time
     rest = 1 - after / horizon
-    came = float(table.set_index("comes").loc[f"west × {factor:g} after {after} days", names.PROBABILITY])
+    came = float(
+        table.set_index("comes").loc[f"west × {factor:g} after {after} days (a new market)", names.PROBABILITY]
+    )
     assert came == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 2000))
     cost = 1.2 * most
     now = max(own * (1 + came * rest * (factor - 1)) + spill - cost, 0.0)
@@ -194,10 +197,13 @@ def test_d8_waiting_is_priced_by_every_decision_and_told(costs, more):
     assert rows["waiting"]["enb"] == pytest.approx(float(later[names.NET_BENEFIT].sel(plan="p").mean()))
     assert rows["waiting"][names.COST] == pytest.approx(float(later[names.COST].sel(plan="p").mean()))
     assert rows["waiting"][names.P_BEST] <= rows["recommended"][names.P_BEST]
-    for text in (str(made), plan_text(plan_numbers(made))):
-        shown = [line.split("  ")[0] for line in text.splitlines()]
-        assert {"recommended", "waiting", "do nothing", "equal split"} <= {*shown}
-        assert f"waiting: the plan, {days:.0f} days later" in " ".join(text.split()) or text == str(made)
+    text, short = plan_text(plan_numbers(made)), " ".join(str(made).split())
+    shown = [line.split("  ")[0] for line in text.splitlines()]
+    assert {"recommended", "waiting", "do nothing", "equal split"} <= {*shown}
+    assert f"waiting: the plan, {days:.0f} days later" in " ".join(text.split())
+    told = short.partition("Instead (ENB, ")[2]
+    for name in ("waiting", "do nothing"):
+        assert f"{name} {estimated(rows[name]['enb'], rows[name][names.MCSE])}" in told
 
 
 def test_d8_where_days_cost_nothing_no_price_of_waiting_is_made_up():

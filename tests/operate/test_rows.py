@@ -144,10 +144,12 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
         f"scorecard: {100 * card['covers_90'].mean():.0f} % of {len(card)} forecasts in their 90 % interval" in header
     )
     against = f"CRPS {card['crps'].mean() / card['crps_repeated'].mean():.2f} times that of 'the last gain repeats'"
-    assert f"bias {card['bias'].mean():+.2g} in error, {against}; widths times {factor:.2f}" in header
+    bias = f"{card['bias'].mean():+.2g}".replace("-", "−")
+    assert f"bias {bias} in error, {against}; widths times {factor:.2f}" in header
     last = card[card["batch"] == "c"]
     held = f"last batch 'c': {int(last['covers_90'].sum())} of {len(last)} in their 90 % interval"
-    assert f"{held}, gain promised {last['promised'].mean():.2g}, delivered {last['delivered'].mean():.2g}" in header
+    gains = f"gain promised {last['promised'].mean():.2g}, delivered {last['delivered'].mean():.2g}".replace("-", "−")
+    assert f"{held}, {gains}" in header
     record = project.ledger.records("fit")[-1]
     origin = " ".join(re.sub(r"<[^>]*>", " ", page[page.index('<section id="provenance"') :]).split())
     made_by = f"SHA-256 of its source {code_version()['source']}"
@@ -181,7 +183,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
 
 def test_p4_bias_is_said_in_error_and_in_money():
     found = {"forecasts": 4, "covers_90": 0.75, "bias": -0.0123, "bias_money": -492.0, "factor": 1.0}
-    said = "scorecard: 75 % of 4 forecasts in their 90 % interval, bias -0.012 in error, bias -492 in money"
+    said = "scorecard: 75 % of 4 forecasts in their 90 % interval, bias −0.012 in error, bias −492 in money"
     assert calibration_line(found) == f"{said}; widths are adjusted from 8 on"
 
 

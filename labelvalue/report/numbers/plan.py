@@ -26,7 +26,7 @@ from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS,
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
-from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, candidate_rows
+from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, otherwise_text
 from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
@@ -103,7 +103,7 @@ NAMED = 5  # slices that a decision names when it is printed
 
 
 def decision_text(decision: Decision) -> str:
-    """Say a decision in a score of lines: what to do, what is bought and brings, every candidate, how the rules stand.
+    """Say a decision in a dozen lines: what to do, what is bought and brings, what else there was, how the rules stand.
 
     It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
 
@@ -131,11 +131,11 @@ def decision_text(decision: Decision) -> str:
     if bought:
         sheet.write("")
         sheet.lay(bought_rows(bought[:NAMED]))
-        sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []), "")
-    sheet.lay(candidate_rows(numbers))
+        sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []))
+    sheet.write(*otherwise_text(numbers))
     unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
     if numbers["rules"]:
-        sheet.write("", f"Rules: {'; '.join(unkept) or 'kept'}")
+        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
     return sheet.text().rstrip()
 
 

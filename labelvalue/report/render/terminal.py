@@ -335,6 +335,14 @@ def waits_text(numbers: Mapping[str, Any]) -> str:
     return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
 
 
+def otherwise_text(numbers: Mapping[str, Any]) -> list[str]:
+    """Say what the next best candidate, waiting and doing nothing would bring, where each is a candidate."""
+    others = [row for row in numbers["plans"] if row[names.PLAN] != names.RECOMMENDED]
+    told = others[:1] + [row for row in others[1:] if row[names.PLAN] in (names.WAITING, names.NOTHING)]
+    said = ", ".join(f"{row[names.PLAN]} {estimated(row['enb'], row[names.MCSE])}" for row in told)
+    return [f"Instead (ENB, {numbers[names.UNIT]}): {said}"] if said else []
+
+
 def candidate_rows(numbers: Mapping[str, Any]) -> Rows:
     """Lay out every candidate with its price, what it is worth and how probably it is the best."""
     aimed = numbers[names.TARGET_REACHED] is not None
