@@ -10,8 +10,8 @@ Long chains are made of simulated runs, which pass the gate as a whole, and cut 
 each is a fit that is known to be right. A block counts as an alarm where the worst of its scalars is above what is
 allowed.
 
-With `--problems` real problems of the development half, those of LCDB or those with slices, are sampled as a fit is,
-and counted: how many pass, how many at the first attempt, and in how many seconds of the processor.
+With `--problems` real problems of a half, those of LCDB or those with slices, are sampled as a fit is, and
+counted: how many pass, how many at the first attempt, and in how many seconds of the processor.
 """
 
 import argparse
@@ -68,10 +68,10 @@ def share(alarms: np.ndarray) -> dict[str, float]:
     return {"share": float(alarms.mean()), "low": float(found.low), "high": float(found.high), "of": int(alarms.size)}
 
 
-def verdicts_of(kind: str) -> dict:
-    """Sample every problem of the development half; what each came to, and the counts."""
+def verdicts_of(kind: str, half: str) -> dict:
+    """Sample every problem of a half; what each came to, and the counts."""
     every = []
-    for problem in PROBLEMS[kind]("development"):
+    for problem in PROBLEMS[kind](half):
         model, seen = get_model("power_law"), observe(lv.read_runs(problem.runs))
         compiled, start = compile_model(model.build(seen, model.priors)), time.process_time()
         diagnostics = sample(compiled, SamplerSettings(random_seed=SEED))[1]
@@ -95,11 +95,12 @@ def main() -> int:
     parser.add_argument("--blocks", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--problems", choices=tuple(PROBLEMS))
+    parser.add_argument("--half", choices=("development", "test"), default="development")
     parser.add_argument("--out", type=Path, help="default: results/gate.json, or results/gate_PROBLEMS.json")
     given = parser.parse_args()
     if given.problems:
         warnings.simplefilter("ignore")
-        judged = verdicts_of(given.problems)
+        judged = verdicts_of(given.problems, given.half)
         out = given.out or RESULTS.with_stem(f"gate_{given.problems}")
         out.write_text(json.dumps(judged, indent=1) + "\n")
         print(json.dumps({key: value for key, value in judged.items() if key != "problems"}, indent=1))
