@@ -211,7 +211,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         sheet.write("")
         sheet.lay(bought_rows(numbers[names.GAIN]))
     sheet.write("", *_money(numbers), "")
-    sheet.lay(candidate_rows(numbers))
+    sheet.lay(_candidates(numbers))
     worst = f"{100 * (1 - numbers['risk'][names.LEVEL]):.3g} %"
     sheet.write(
         "",
@@ -343,7 +343,7 @@ def otherwise_text(numbers: Mapping[str, Any]) -> list[str]:
     return [f"Instead (ENB, {numbers[names.UNIT]}): {said}"] if said else []
 
 
-def candidate_rows(numbers: Mapping[str, Any]) -> Rows:
+def _candidates(numbers: Mapping[str, Any]) -> Rows:
     """Lay out every candidate with its price, what it is worth and how probably it is the best."""
     aimed = numbers[names.TARGET_REACHED] is not None
     table = Rows(
