@@ -20,7 +20,7 @@ from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.outcomes.uncertain import FACTORS as SCALES, counted
-from labelvalue.decisions.search.listing import HALF, alternatives, best_of
+from labelvalue.decisions.search.listing import HALF, alternatives, best_of, for_search
 from labelvalue.decisions.sensitivity.tornado import scaled
 from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
@@ -52,10 +52,11 @@ def what_if(
 ) -> xr.Dataset:
     """Decide again at other budgets, prices of a label and values of an error point.
 
-    Some dozens of plans are valued as wholes, all under the same draws as the plan at hand; at every point of the grid
-    the best of those that are within the budget and keep the case's rules is taken, and judged as any plan is. Where
-    nothing is changed it is the plan at hand. Plans that do interventions stand beside the same labels without them.
-    A search for that very point could find a better plan, so the grid errs to the careful side.
+    Some dozens of plans are valued as wholes with few draws; those that are best at any point of the grid are valued
+    under the same draws as the plan at hand. At every point the best of these that is within the budget and keeps the
+    case's rules is taken, and judged as any plan is. Where nothing is changed it is the plan at hand. Plans that do
+    interventions stand beside the same labels without them. A search for that very point could find a better plan, so
+    the grid errs to the careful side.
 
     Parameters
     ----------
@@ -95,9 +96,16 @@ def what_if(
         if not all(f > 0 for f in factors) or 1.0 not in factors:
             raise ValueError(f"{title} must be > 0 with 1 among them, got {factors!r}. Fix: give such as {FACTORS}.")
     budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
-    found = candidates(plan, budgets)
-    valued = [one for done in {(): None, plan.interventions: None} for one in _valued(plan, found, prices, done)]
-    return _grid(plan, valued, (budgets, list(prices), list(values)), ci_prob)
+    axes, few = (budgets, list(prices), list(values)), for_search(plan.fit)
+    listed = {done: candidates(plan, budgets) for done in {(): None, plan.interventions: None}}
+    valued = _every(plan, few, listed, prices)
+    if few is not plan.fit:
+        best = [
+            valued[place] for place in sorted({_own(plan, valued), _idle(valued), *_best(plan, valued, axes).values()})
+        ]
+        shortlist = {done: [one.labels for one in best if one.done == done] for done in listed}
+        valued = _every(plan, plan.fit, shortlist, prices)
+    return _grid(plan, valued, axes, ci_prob)
 
 
 def candidates(plan: Decision, budgets: Sequence[int]) -> list[dict[str, int]]:
@@ -134,11 +142,17 @@ class _Valued:
         return value - self.cost - (at.price - 1.0) * self.per_price
 
 
+def _every(
+    plan: Decision, fit: Fit, listed: Mapping[tuple[str, ...], Sequence[Mapping[str, int]]], prices: Sequence[float]
+) -> list[_Valued]:
+    """Plans with the interventions that each list of labels stands beside, valued."""
+    return [one for done, labels in listed.items() for one in _valued(fit, plan.case, labels, prices, done)]
+
+
 def _valued(
-    plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float], done: tuple[str, ...]
+    fit: Fit, case: Case, candidates: Sequence[Mapping[str, int]], prices: Sequence[float], done: tuple[str, ...]
 ) -> Iterator[_Valued]:
     """Value and cost are straight in the factors: two points give the line."""
-    fit, case = plan.fit, plan.case
     posterior = fit.posterior
     each = fit.slices.size * posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
     step = max(1, CELLS // each)
@@ -189,42 +203,56 @@ class _Point:
     unchanged: bool
 
 
-def _grid(
-    plan: Decision,
-    valued: Sequence[_Valued],
-    axes: tuple[Sequence[int], Sequence[float], Sequence[float]],
-    ci_prob: float,
-) -> xr.Dataset:
-    totals = np.array([sum(one.labels.values()) for one in valued])
+Axes = tuple[Sequence[int], Sequence[float], Sequence[float]]
+
+
+def _own(plan: Decision, valued: Sequence[_Valued]) -> int:
+    """Place of the plan at hand."""
     wanted = dict(plan.labels), plan.interventions
-    own = next(i for i, one in enumerate(valued) if (dict(one.labels), one.done) == wanted)
-    idle = next(i for i, one in enumerate(valued) if not totals[i] and not one.done)
-    tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
-    sample = plan.outcomes[names.NET_BENEFIT].isel({names.PLAN: 0}, drop=True)
-    rows: list[tuple[object, ...]] = []
+    return next(i for i, one in enumerate(valued) if (dict(one.labels), one.done) == wanted)
+
+
+def _idle(valued: Sequence[_Valued]) -> int:
+    """Place of doing nothing."""
+    return next(i for i, one in enumerate(valued) if not any(one.labels.values()) and not one.done)
+
+
+def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[_Point, int]:
+    """Place of the best plan at every point of the grid, by the case's own judgement; of the plan where it is now."""
+    totals = np.array([sum(one.labels.values()) for one in valued])
+    own, idle = _own(plan, valued), _idle(valued)
     kept = {price: np.array([bool(one.rules[price][KEPT].all()) for one in valued]) for price in axes[1]}
-    scores: dict[tuple[float, float], np.ndarray] = {}
+    chains = plan.outcomes.sizes[names.CHAIN]
+    found = {}
+    for price, value in itertools.product(*axes[1:]):
+        net = np.stack([one.net(_Point(0, price, value, False)) for one in valued], axis=-1)
+        drawn = xr.DataArray(net.reshape(chains, -1, len(valued)), dims=(*names.SAMPLE, names.PLAN))
+        scores = plan.case.risk.score(drawn).values
+        for budget in axes[0]:
+            at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
+            allowed = (totals <= budget) & kept[price]
+            allowed[idle] = True
+            found[at] = own if at.unchanged else int(np.argmax(np.where(allowed, scores, -np.inf)))
+    return found
+
+
+def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float) -> xr.Dataset:
+    tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
+    rows: list[tuple[object, ...]] = []
     told: dict[tuple[float, float, int, bool], tuple[object, ...]] = {}
-    for budget, price, value in itertools.product(*axes):
-        at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
-        if (price, value) not in scores:
-            net = np.stack([one.net(at) for one in valued], axis=-1)
-            scores[price, value] = _scored(plan.case, net, sample)
-        allowed = (totals <= budget) & kept[price]
-        allowed[idle] = True
-        best = own if at.unchanged else int(np.argmax(np.where(allowed, scores[price, value], -np.inf)))
-        key = (price, value, best, at.unchanged)
+    for at, best in _best(plan, valued, axes).items():
+        key = (at.price, at.value, best, at.unchanged)
         if key not in told:  # the same plan is best at many budgets
             one = valued[best]
-            net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
+            net, cost = one.net(at), one.cost + (at.price - 1.0) * one.per_price
             error = float(net.std(ddof=1)) / net.size**0.5
-            judged = advice_of(int(totals[best]), one.rules[price], float(net.mean()), error, one.done)
+            judged = advice_of(sum(one.labels.values()), one.rules[at.price], float(net.mean()), error, one.done)
             advice = plan.verdict.advice if at.unchanged or plan.problems else judged
             told[key] = (
                 *(best, advice, float(net.mean()), *np.quantile(net, tails)),
                 *(float((net > 0).mean()), float(cost.mean()), float(one.gain.mean()), *np.quantile(one.gain, tails)),
             )
-        rows.append((budget, price, value, *told[key]))
+        rows.append((at.budget, at.price, at.value, *told[key]))
     index = [names.BUDGET, PRICE, names.VALUE]
     columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
     table = pd.DataFrame(rows, columns=[*columns, "gain_lower", "gain_upper"]).set_index(index)
@@ -233,12 +261,6 @@ def _grid(
     grid[names.INTERVENTIONS] = (CANDIDATE, [" + ".join(one.done) for one in valued])
     grid.attrs = {names.UNIT: plan.outcomes.attrs[names.UNIT], names.CI_PROB: ci_prob, names.CI_KIND: "eti"}
     return grid
-
-
-def _scored(case: Case, net: np.ndarray, sample: xr.DataArray) -> np.ndarray:
-    """The case's own judgement of each plan, over doing nothing."""
-    shaped = net.reshape(*sample.shape, -1)
-    return case.risk.score(xr.DataArray(shaped, dims=(*sample.dims, names.PLAN))).values
 
 
 NOISIER = 0.5  # power of the likelihood under which noise counts as doubled
