@@ -6,6 +6,7 @@ How a case weighs outcomes, as in ``Case(risk=CVaR(0.9))``:
 - ``CVaR``: the mean of the worst outcomes.
 - ``Quantile``: what is reached at least, but for a stated probability.
 - ``ExponentialUtility``: the sure amount that is worth as much, under constant aversion to risk.
+- ``Aspiration``: the probability that the net benefit is at least so much, of reaching a target among them.
 - ``Score``: expected net benefit less a weight times the CVaR of the loss.
 - ``Reserve``: money held back so that a plan rarely costs more than what is set aside.
 
@@ -30,6 +31,7 @@ True
 
 from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import (
+    Aspiration,
     CVaR,
     ExponentialUtility,
     Mean,
@@ -42,6 +44,6 @@ from labelvalue.decisions.case.risk import (
 )
 
 __all__ = [
-    "CVaR", "Mean", "Quantile", "ExponentialUtility", "Reserve", "Score", "value_at_risk", "conditional_value_at_risk",
-    "loss_against_nothing", "size_reserve",
+    "Aspiration", "CVaR", "Mean", "Quantile", "ExponentialUtility", "Reserve", "Score", "value_at_risk",
+    "conditional_value_at_risk", "loss_against_nothing", "size_reserve",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from labelvalue import Case, Target, decide, names
 from labelvalue.decisions.search.listing import list_purchases, seen_from
 from labelvalue.decisions.search.optimise import best_purchase
 from labelvalue.plans import cheapest_plan, plan_outcomes
-from labelvalue.risk import CVaR, ExponentialUtility, Mean, Quantile
+from labelvalue.risk import Aspiration, CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.testing import fake_fit
 from tests.fits import case_of
 
@@ -53,11 +53,33 @@ def test_plan_keeps_whole_labels_within_the_budget(two):
     assert lots.total == 750
 
 
-@pytest.mark.parametrize("risk", [Mean(), CVaR(0.9), Quantile(0.1), ExponentialUtility(200.0)])
+@pytest.mark.parametrize("risk", [Mean(), CVaR(0.9), Quantile(0.1), ExponentialUtility(200.0), Aspiration(50.0)])
 def test_never_worse_than_a_split_or_nothing(two, risk):
     for price in (0.05, 1.0, 20.0):
         evidence = decide(two, case_of(price, risk=risk), max_labels=1500, measure=False).certificate
         assert evidence.objective >= max(evidence.equal, evidence.proportional, evidence.nothing)
+
+
+@pytest.mark.parametrize("risk", [Quantile(0.1), Aspiration(20.0), Aspiration(200.0)])
+def test_what_no_programme_maximises_is_the_best_of_all_plans_as_well(two, risk):
+    """An appetite without a bound of its own: as good as the best purchase in lots, but for the draws' own steps."""
+    case = case_of(0.4, risk=risk)
+    every = itertools.product(range(0, 1501, 50), repeat=2)
+    net = plan_outcomes(two, case, {f"{a},{b}": {"a": a, "b": b} for a, b in every if a + b <= 1500})["net_benefit"]
+    best = float(risk.score(net - net.sel(plan=names.NOTHING, drop=True)).max())
+    found = decide(two, case, max_labels=1500, measure=False)
+    assert float(risk.score(found.advantage())) >= best - 0.01 * abs(best)
+
+
+def test_the_plan_most_likely_to_reach_a_target_buys_more_than_the_one_worth_most(two):
+    """D10: P(target reached) as an appetite, where the value of the case is a target."""
+    goal = float(two.posterior["error_now"].mean() * 0.97)
+    case = Case(costs={"price_per_label": 0.1}, value={"target": {"error": goal, "worth": 400}})
+    worth = decide(two, case, max_labels=3000, measure=False)
+    sure = decide(two, dataclasses.replace(case, risk=Aspiration(1.0)), max_labels=3000, measure=False)
+    reached = [float(one.outcomes["target_reached"].sel(plan=names.RECOMMENDED).mean()) for one in (worth, sure)]
+    assert reached[1] > reached[0]
+    assert sure.total > worth.total
 
 
 def test_a_plan_is_worth_as_much_on_draws_that_did_not_choose_it():

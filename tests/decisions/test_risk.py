@@ -7,6 +7,7 @@ from scipy import stats
 
 from labelvalue import InputError, names
 from labelvalue.risk import (
+    Aspiration,
     CVaR,
     ExponentialUtility,
     Mean,
@@ -79,6 +80,8 @@ def test_appetites_of_a_gaussian():
     worst = mean - sd * stats.norm.pdf(stats.norm.ppf(0.9)) / 0.1
     assert float(CVaR(0.9).score(draws)) == pytest.approx(worst, abs=2 * error)
     assert float(ExponentialUtility(200.0).score(draws)) == pytest.approx(mean - sd**2 / 400.0, abs=2 * error)
+    reached = stats.norm.sf(120.0, mean, sd)
+    assert float(Aspiration(120.0).score(draws)) == pytest.approx(120.0 * reached, abs=4 * 120.0 / np.sqrt(draws.size))
 
 
 def test_the_more_careful_the_lower():

@@ -156,7 +156,7 @@ class Case(Told):
         Slices of like stakes by the name of their class, each slice in one at most.
     scenarios : tuple of Scenario
         Plans of one's own that every decision is held against, and takes where one is worth more.
-    risk : Mean, Quantile, CVaR or ExponentialUtility
+    risk : Mean, Quantile, CVaR, ExponentialUtility or Aspiration
         Risk appetite.
     score : Score
         How gain, cost and risk are made one number.

@@ -330,7 +330,46 @@ class ExponentialUtility(Settings, Appetite):
         return worst - self.tolerance * xr.apply_ufunc(np.log1p, shifted)
 
 
-APPETITES: dict[str, type[Any]] = {kind.name: kind for kind in (Mean, Quantile, CVaR, ExponentialUtility)}
+TIE = 1e-6  # weight of the expected net benefit where two plans reach what is aspired to as probably
+
+
+@dataclasses.dataclass(frozen=True)
+class Aspiration(Settings, Appetite):
+    """The probability that the net benefit is at least so much, times that sum.
+
+    With a target in the value of the case that is the probability of reaching it, cost and delay taken off its worth.
+
+    Parameters
+    ----------
+    least : float
+        Net benefit that is aspired to, in money, > 0.
+
+    Raises
+    ------
+    InputError
+        If it is not positive.
+
+    References
+    ----------
+    Roy (1952), "Safety first and the holding of assets", Econometrica 20; Charnes and Cooper (1963), "Deterministic
+    equivalents for optimizing and satisficing under chance constraints", Operations Research 11, for the P-model.
+
+    Examples
+    --------
+    >>> round(float(Aspiration(4.0).score(xr.DataArray([[1.0, 3.0, 5.0, 9.0]], dims=("chain", "draw")))), 3)
+    2.0
+    """
+
+    least: Positive
+    name: ClassVar[str] = "aspiration"
+
+    @override
+    def score(self, advantage: xr.DataArray) -> xr.DataArray:
+        reached = (advantage >= self.least).mean(names.SAMPLE)
+        return self.least * reached + TIE * advantage.mean(names.SAMPLE)
+
+
+APPETITES: dict[str, type[Any]] = {kind.name: kind for kind in (Mean, Quantile, CVaR, ExponentialUtility, Aspiration)}
 
 
 def appetite(checks: Checks, key: str, given: Any) -> Any:

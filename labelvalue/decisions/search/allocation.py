@@ -31,7 +31,7 @@ from labelvalue.decisions.advice.rules import (
     rules_of,
 )
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.risk import Appetite, CVaR, ExponentialUtility, Mean, Quantile, money_needed
+from labelvalue.decisions.case.risk import Appetite, Aspiration, CVaR, ExponentialUtility, Mean, Quantile, money_needed
 from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.idle import drift_notes
@@ -39,7 +39,7 @@ from labelvalue.decisions.outcomes.spending import batch_count, notes_of
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.decisions.search.programme import ceiling, split
+from labelvalue.decisions.search.programme import ceiling, climb, split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -131,6 +131,7 @@ ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
 CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
+CLIMBED = 50  # slices up to which labels are moved where the appetite has no bound
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
 
@@ -274,6 +275,8 @@ def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[
             certificate = evidence
             break
         listing, menu, bought, certificate, chosen = view, seen, other.bought, evidence, other
+    if len(_aims(case.risk)) > 1 and len(menu.slices) <= CLIMBED:
+        chosen = _climbed(few, case, menu, chosen, shares)
     chosen = _without_crumbs(few, case, menu, chosen, shares)
     if few is not fit or chosen is not first:
         chosen = _valued(fit, case, menu, chosen.bought, shares)
@@ -287,6 +290,18 @@ def _seen(few: Fit, case: Case, listing: Listing, valued: _Valued) -> Listing:
     """See a listing from where a purchase, which was valued as a whole, stands."""
     batches = int(batch_count(case.costs, xr.DataArray(float(valued.bought.sum() * valued.lot))))
     return seen_from(few, case, listing, valued.bought, valued.advantage, batches)
+
+
+def _climbed(few: Fit, case: Case, menu: Menu, chosen: _Valued, shares: np.ndarray) -> _Valued:
+    """The purchase with labels moved as long as that pays, for an appetite that no programme maximises."""
+
+    def scores(plans: np.ndarray) -> np.ndarray:
+        outcomes = plan_outcomes(few, case, _in_labels(menu, {str(place): one for place, one in enumerate(plans)}))
+        net = outcomes[names.NET_BENEFIT]
+        return case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).values[1:]
+
+    found = climb(chosen.bought, scores, menu.allows, low=menu.low, high=menu.high, most=menu.max_labels)
+    return _valued(few, case, menu, found, shares, chosen)
 
 
 def _without_crumbs(few: Fit, case: Case, menu: Menu, chosen: _Valued, shares: np.ndarray) -> _Valued:
@@ -421,7 +436,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
             except NoPlanError as error:
                 refused[turn] = error
                 continue
-            judged = _judged(case.risk, aim, menus[place].outcome(bought))
+            net = menus[place].outcome(bought)
+            judged = aim.value(net) if len(aims) == 1 else _judged(case.risk, net)
             found[turn] = judged, menus[place], bought, certificate
     if not found:
         raise refused[max(refused)]
@@ -436,12 +452,12 @@ def _ceiling(menu: Menu, aim: Aim) -> float:
     return (aim.mean + aim.tail) * max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
 
 
-def _judged(appetite: Appetite, aim: Aim, net: np.ndarray) -> float:
-    return float(np.quantile(net, appetite.probability)) if isinstance(appetite, Quantile) else aim.value(net)
+def _judged(appetite: Appetite, net: np.ndarray) -> float:
+    return float(appetite.score(xr.DataArray(net[None], dims=names.SAMPLE)))
 
 
 def _aims(appetite: Appetite) -> list[Aim]:
-    """What is maximised for a risk appetite; a quantile, which has no bound, is approached by several."""
+    """What is maximised for a risk appetite; several where it has no bound of its own, as a quantile."""
     if isinstance(appetite, CVaR):
         return [Aim(mean=0.0, tail=1.0, level=appetite.level)]
     if isinstance(appetite, ExponentialUtility):
@@ -449,9 +465,11 @@ def _aims(appetite: Appetite) -> list[Aim]:
     if isinstance(appetite, Quantile):
         level = 1.0 - appetite.probability
         return [Aim(mean=0.0, tail=1.0, level=x) for x in (level, 0.5 * level)] + [Aim()]
+    if isinstance(appetite, Aspiration):
+        return [Aim(mean=0.0, tail=1.0, level=x) for x in (0.8, 0.5)] + [Aim()]
     if isinstance(appetite, Mean):
         return [Aim()]
-    raise ValueError(f"risk must be Mean, Quantile, CVaR or ExponentialUtility, got {appetite!r}")
+    raise ValueError(f"risk must be one of labelvalue.risk, such as Mean or CVaR, got {appetite!r}")
 
 
 def _shares(fit: Fit, case: Case) -> np.ndarray:
