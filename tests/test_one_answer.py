@@ -90,7 +90,7 @@ def answered(tmp_path_factory):
     """A project with a real fit of shipped runs, and that fit: all that is asked here is asked of it."""
     project = Project.create(tmp_path_factory.mktemp("one-answer") / "project")
     (project.folder / "case.toml").write_text(CASES["buy"][0])
-    configure(project, SETTINGS)
+    configure(project, f"{SETTINGS}[report]\nrefits = false\n")
     runs = pd.read_csv(SHIPPED, keep_default_na=False)
     made = project.add(runs[runs["slice"].isin(SLICES)], batch="a").refit(progress=False)
     return project, project.folder / FITS / made.fit / POSTERIOR_FILE
@@ -115,7 +115,7 @@ PAGED = ("buy", "wait", "measure first", "quality", "floor out of reach", "gain 
 @pytest.mark.parametrize("which", CASES)
 def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
     project, file = answered
-    configure(project, SETTINGS + ("" if which in PAGED else "[report]\npage = false\n"))
+    configure(project, f"{SETTINGS}[report]\n{'refits' if which in PAGED else 'page'} = false\n")
     text, advice, code = CASES[which]
     fit = lv.load_fit(file)
     text = filled(text, fit)

@@ -58,6 +58,7 @@ def put_in(monkeypatch):
     """Let fits be pretended ones, in this process."""
     stand_in = Sampler()
     monkeypatch.setattr(labelvalue.model.fitting.fitting, "fit", stand_in)
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **_: fit)
     monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", fit_here)
     return stand_in
 

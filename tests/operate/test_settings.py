@@ -48,7 +48,7 @@ OTHER = {
     "limits.memory_gb": ("[limits]\nmemory_gb = 9", GIVEN),
     "limits.minutes": ("[limits]\nminutes = 9", GIVEN),
     "report.page": ("[report]\npage = true", PAGE),
-    "report.refits": (f"{PAGED}refits = true", FITTED),
+    "report.refits": (f"{PAGED}refits = false", FITTED),
     "report.budgets": ("[report]\npage = false\nbudgets = [5]", BUDGETS),
 }
 BASE_DECIDED = f"{DECIDED}[plan]\nmax_labels = 200"

@@ -12,7 +12,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, write_report
-from labelvalue.decisions.sensitivity.money import budgets_at
+from labelvalue.decisions.measuring.information import budgets_at
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.plan import details_text

@@ -7,6 +7,7 @@ the Monte Carlo error is that of the regression too.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import slice_outcomes
-from labelvalue.decisions.outcomes.spending import PRICE
+from labelvalue.decisions.outcomes.spending import PRICE, label_cost
 from labelvalue.forecast.gains.curves import best_of, slice_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
@@ -348,3 +349,56 @@ def beside_plan(table: pd.DataFrame, plan: Decision) -> str:
         f"{100 * share:.0f} % into {first}: in expectation that is worth {readable(float(more.mean()), 3)} {unit} more "
         f"than an equal split, and more in {100 * float((more > 0).mean()):.0f} % of draws."
     )
+
+
+def worth_of_knowing(plan: Decision, inputs: Mapping[str, xr.DataArray], outcomes: xr.Dataset) -> dict[str, Any]:
+    """Price knowing each uncertain input before deciding between a plan and its alternatives, and say what it moves.
+
+    ``rows`` are those of :func:`labelvalue.voi.evppi` with ``moves``; ``plans`` what those that are moved to buy.
+    """
+    if not inputs:
+        return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
+    table = evppi(outcomes[names.NET_BENEFIT], inputs)
+    rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in table.to_dict("records")]
+    taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
+    taken |= {row["instead"] for row in rows if row["instead"]}
+    money = label_cost(plan.fit, plan.case.costs, outcomes[names.LABELS].astype(float))
+    money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
+    plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
+    return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}
+
+
+def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str, dict[str, float]]:
+    """What a plan buys of each slice, and what these labels are expected to cost, where it buys any."""
+    own, cost = labels.sel({names.PLAN: plan}), money.sel({names.PLAN: plan})
+    return {
+        str(name): {names.LABELS: int(own.sel({names.SLICE: name})), names.COST: float(cost.sel({names.SLICE: name}))}
+        for name in own[names.SLICE].values[own.values > 0]
+    }
+
+
+def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
+    """Say what would be bought if an input were known to lie ``low`` or ``high``: in the tenth of draws at that end.
+
+    For each end the plan of the highest expected net benefit, its ``labels`` and mean ``cost``; ``None`` for inputs of
+    several numbers.
+    """
+    sample = names.SAMPLE
+    if set(draws.dims) != set(sample):
+        return None
+    order = np.argsort(draws.transpose(*sample).values.ravel(), kind="stable")
+    tenth = max(order.size // 10, 1)
+    net, cost = (
+        outcomes[name].transpose(*sample, names.PLAN).values.reshape(order.size, -1)
+        for name in (names.NET_BENEFIT, names.COST)
+    )
+    labels = outcomes[names.LABELS].sum(names.SLICE).values
+    found: dict[str, Any] = {}
+    for end, picked in (("low", order[:tenth]), ("high", order[-tenth:])):
+        best = int(net[picked].mean(axis=0).argmax())
+        found[end] = {
+            names.PLAN: str(outcomes[names.PLAN].values[best]),
+            names.LABELS: int(labels[best]),
+            names.COST: float(cost[picked, best].mean()),
+        }
+    return found

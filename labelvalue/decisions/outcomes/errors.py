@@ -111,11 +111,12 @@ def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> x
 def curves_of(fit: Fit, case: Case) -> Curves:
     """Return the curves of the case's learner and suite; a fit keeps them, for whoever asks again."""
     chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
-    kept, key = vars(fit).setdefault("curves", {}), tuple(chosen.values())
-    if key not in kept:
+
+    def made() -> Curves:
         case.check(fit)
-        kept[key] = lay_out_curves(fit, chosen)
-    return kept[key]
+        return lay_out_curves(fit, chosen)
+
+    return fit.once(("curves", *chosen.values()), made)
 
 
 def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:

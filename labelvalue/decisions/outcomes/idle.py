@@ -48,9 +48,9 @@ def drift_notes(fit: Fit, value: Value) -> tuple[str, ...]:
 
 def _told(fit: Fit, value: Value) -> xr.DataArray | None:
     """Draws of the rate a year, where the runs tell one; kept with the fit, since a search asks hundreds of times."""
-    kept = vars(fit).setdefault(names.DRIFT_RATE, {})
-    key = tuple(value.elapsed.items())
-    if key not in kept:
+
+    def rate_of_runs() -> xr.DataArray | None:
         rate = drift_rate(fit, elapsed=value.elapsed) if may_tell(fit, value.elapsed) else None
-        kept[key] = rate if rate is not None and rate.attrs[ORIGIN] == names.FROM_RUNS else None
-    return kept[key]
+        return rate if rate is not None and rate.attrs[ORIGIN] == names.FROM_RUNS else None
+
+    return fit.once((names.DRIFT_RATE, *value.elapsed.items()), rate_of_runs)

@@ -69,10 +69,7 @@ def training_seconds(fit: Fit, learner: str = "") -> Quantity | None:
 
     ``None`` where no run tells it. The interval is that of one more training, not of their mean.
     """
-    kept = vars(fit).setdefault(names.SECONDS, {})
-    if learner not in kept:
-        kept[learner] = _seconds(fit, learner)
-    return kept[learner]
+    return fit.once((names.SECONDS, learner), lambda: _seconds(fit, learner))
 
 
 def _seconds(fit: Fit, learner: str) -> Quantity | None:

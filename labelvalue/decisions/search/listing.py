@@ -270,15 +270,13 @@ def thinned(fit: Fit, most: int) -> Fit:
     """Return a fit with every so many draws of each chain, evenly."""
     posterior = fit.posterior
     every = -(-posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW] // most)
-    if every <= 1:
-        return fit
-    made = vars(fit).setdefault("thinned", {})  # what one of them has laid out serves whoever asks for it again
-    if every not in made:
+
+    def made() -> Fit:
         tree = fit.tree.copy()
-        kept = tree[names.POSTERIOR].to_dataset().isel({names.DRAW: slice(None, None, every)})
-        tree[names.POSTERIOR] = xr.DataTree(kept)
-        made[every] = dataclasses.replace(fit, tree=tree)
-    return made[every]
+        tree[names.POSTERIOR] = xr.DataTree(posterior.isel({names.DRAW: slice(None, None, every)}))
+        return dataclasses.replace(fit, tree=tree)
+
+    return fit if every <= 1 else fit.once(("thinned", every), made)
 
 
 def for_search(fit: Fit) -> Fit:

@@ -8,7 +8,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,16 @@ class Fit:
     def settings(self) -> dict[str, Any]:
         """How the fit was made: sampler, seed, versions, digests, notes."""
         return json.loads(self.tree.attrs["settings"])
+
+    @functools.cached_property
+    def _kept(self) -> dict[tuple[Hashable, ...], Any]:
+        return {}
+
+    def once[Made](self, key: tuple[Hashable, ...], make: Callable[[], Made]) -> Made:
+        """Return what the fit alone determines, made when it is first asked for and kept for whoever asks again."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
     @functools.cached_property
     def below(self) -> Below:

@@ -219,6 +219,7 @@ def _page(
         table = assets(project.folder / RUNS, records, fit, _case(project, configuration, fit))
         budgets = configuration.report.budgets
         try:
+            from labelvalue.forecast.gains.prior_sensitivity import Refits
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
             from labelvalue.operate.history.trail import register
             from labelvalue.report.numbers.planning import detail_numbers
@@ -239,8 +240,8 @@ def _page(
                 explained=explain_at_hand(project) if changed else None,
                 persistence=_persistence(configuration, fit),
                 carried=_carried(project, record.content["fit"]),
-                details=detail_numbers(of, refit=True)
-                if isinstance(of, Decision) and configuration.report.refits
+                details=detail_numbers(of, refit=Refits(progress=progress))
+                if isinstance(of, Decision) and configuration.report.fits_again(of.fit.slices.size)
                 else None,
             )
             shown = None if budgets is None else [*budgets]

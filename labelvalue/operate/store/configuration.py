@@ -72,7 +72,8 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [report]
 page = true
-refits = false                    # true: fit again where draws cannot say whether other data change the advice
+# refits = true                   # fit again where draws cannot say whether other data change the advice; by default
+                                  # with a dozen slices or fewer, where it takes a minute
 # budgets = [500, 2000]
 
 # [[assumptions]]
@@ -136,12 +137,23 @@ class Limits(Settings):
     minutes: PositiveOrNone = None
 
 
+FITTED_AGAIN = 12  # slices up to which a page has new fits where nothing is said of them
+
+
 @dataclasses.dataclass(frozen=True)
 class Report(Settings):
-    """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets."""
+    """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets.
+
+    Where nothing is said of new fits they are made for fits of few slices, in a minute or so.
+    """
 
     page: Switch = True
-    refits: Switch = False
+    refits: Annotated[bool | None, Checks.switch] = None
+
+    def fits_again(self, slices: int) -> bool:
+        """Say whether a page of so many slices has new fits."""
+        return slices <= FITTED_AGAIN if self.refits is None else self.refits
+
     budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 

@@ -12,10 +12,10 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.measuring.information import worth_of_knowing
 from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
-from labelvalue.decisions.sensitivity.money import worth_of_knowing
 from labelvalue.decisions.sensitivity.tornado import stressed, swings, vary_case
 from labelvalue.decisions.sensitivity.what_if import alternative_outcomes, stability_of
 from labelvalue.forecast.gains.prior_sensitivity import Refits
