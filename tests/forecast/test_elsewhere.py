@@ -123,7 +123,7 @@ def suites():
 
 
 def test_f25_every_suite_is_expected_from_the_others(suites, stand_in):
-    from labelvalue.report.numbers.alternatives import on_suite
+    from labelvalue.forecast.gains.learners_and_suites import on_suite
 
     asked = stand_in(lambda left: on_suite(suites, str(left["suite"].values[0])))
     found = leave_one_out(suites, "suite", progress=False)

@@ -93,7 +93,7 @@ def test_imports():
 
 
 SEARCH = tuple(f"labelvalue.decisions.{part}." for part in ("search", "outcomes.benefit", "outcomes.spending"))
-NAMED = {"HALF", "PRICE", "thinned"}  # two words, and fewer draws of a fit for a picture
+NAMED = {"HALF", "thinned"}  # a word, and fewer draws of a fit for a picture
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "labelvalue/report").rglob("*.py")), ids=lambda p: p.stem)

@@ -8,7 +8,8 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing, write_report
-from labelvalue.report.numbers.alternatives import NOT_WORTH, OPEN, WORTH, on_suite, strategy_numbers, strategy_parts
+from labelvalue.forecast.gains.learners_and_suites import on_suite
+from labelvalue.report.numbers.alternatives import NOT_WORTH, OPEN, WORTH, strategy_numbers, strategy_parts
 from labelvalue.report.numbers.exports import report_tables
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.checks import MOST_CURVES, second_opinion

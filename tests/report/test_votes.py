@@ -8,8 +8,9 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, testing, write_report
+from labelvalue.decisions.sensitivity.offers import LEAST, SHOWN
 from labelvalue.numerals import endless, significant
-from labelvalue.report.numbers.alternatives import LEAST, SHOWN, frontier_numbers, offer_numbers
+from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers
 from labelvalue.report.plots.plan import draw_frontiers
 from labelvalue.report.words.wording import likely
 

@@ -1,5 +1,9 @@
 """Gains over several learners and over several suites: what an average would hide."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -256,3 +260,21 @@ def _realised(fit: Fit, first: pd.DataFrame, last: pd.DataFrame) -> tuple[xr.Dat
         array = xr.DataArray.from_series(values)
         found.append(array.reindex({d: like[d] for d in like.dims}).transpose(names.SUITE, *like.dims))
     return found[0], found[1]
+
+
+def on_suite(fit: Fit, suite: str) -> Fit:
+    """Return a fit of one of its suites alone: the same draws of these curves, and the runs behind them."""
+    return only_curves(fit, {names.SUITE: suite}) if suite else fit
+
+
+def only_curves(fit: Fit, where: Mapping[str, str], slices: Sequence[str] = ()) -> Fit:
+    """Return a fit of some of its curves alone, with the runs of the learner or suite that they are of."""
+    tree, runs = fit.tree.copy(), fit.runs
+    wanted: dict[str, Any] = {**where} | ({names.SLICE: [*slices]} if slices else {})
+    for group in [name for name in tree.children if name != names.BACKTEST]:
+        inside = tree[group].to_dataset()
+        tree[group] = xr.DataTree(inside.sel({d: one for d, one in wanted.items() if d in inside.dims}, drop=True))
+    for dim, one in where.items():
+        runs = runs.isel({names.RUN: np.flatnonzero(runs[dim].values.astype(str) == one)})
+    tree[names.RUNS] = xr.DataTree(runs)
+    return dataclasses.replace(fit, tree=tree)

@@ -1,7 +1,6 @@
 """What other purchases are worth in numbers: strategies of choosing labels, and better or worse labels."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,22 +9,16 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, Decision
 from labelvalue.decisions.advice.rules import STATE
-from labelvalue.decisions.case.case import HOLDOUT, Case, chosen_of
+from labelvalue.decisions.case.case import HOLDOUT, Case
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
-from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.decisions.search.listing import thinned
+from labelvalue.decisions.outcomes.errors import noise_known
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
-from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
+from labelvalue.decisions.sensitivity.offers import offers, price_ratio, votes_frontiers
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
-from labelvalue.forecast.interventions.alternatives import ActiveLearning
-from labelvalue.forecast.interventions.exchange_rate import exchange_rate, quality_frontier
-from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant, tails
-from labelvalue.quantities import of_slice
 from labelvalue.report.numbers.plan import finite, records, spread
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
 from labelvalue.report.plots.plan import frontier_entries
@@ -44,7 +37,7 @@ def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9
     learners = worth[names.LEARNER].values.tolist() if names.LEARNER in worth.dims else [None]
     rows = []
     for strategy in worth[names.STRATEGY].values.astype(str).tolist():
-        ratio, priced = _dearer(fit, case, strategy)
+        ratio, priced = price_ratio(fit, case, strategy)
         for learner in learners:
             own = worth.sel({names.STRATEGY: strategy} | ({} if learner is None else {names.LEARNER: learner}))
             own = own.transpose(names.CHAIN, names.DRAW)
@@ -74,20 +67,6 @@ def diversity_sentence(fit: Fit, ci_prob: float = 0.9) -> str:
         f"among {at:.2f} times as many effective clusters as random ones cover is worth {told[MEAN]:.2f} random labels "
         f"({percent(ci_prob)} credible interval {told[LOWER]:.2f} to {told[UPPER]:.2f})."
     )
-
-
-def _dearer(fit: Fit, case: Case | None, strategy: str) -> tuple[Any, bool]:
-    """Price of a strategy's label over that of a random one, draw by draw, as the case has it."""
-    offered = [
-        one for one in (() if case is None else case.interventions)
-        if isinstance(one, ActiveLearning) and one.strategy == strategy
-    ]  # fmt: skip
-    if case is None or not offered:
-        return 1.0, False
-    price = slice_draws(fit, PRICE, case.costs.price_per_label)
-    price = price.mean(names.SLICE) if names.SLICE in price.dims else price
-    more = draws(fit, f"{offered[0].name}.unit_cost", offered[0].unit_cost)
-    return (price + more) / price, True
 
 
 def _judged(worth: xr.DataArray, ci_prob: float) -> dict[str, Any]:
@@ -137,24 +116,6 @@ def suite_of(fit: Fit, case: Case | None = None) -> str:
     known = fit.position[names.SUITE].values.astype(str).tolist()
     wanted = HOLDOUT if case is None or not case.suite else case.suite
     return wanted if wanted in known else known[0]
-
-
-def on_suite(fit: Fit, suite: str) -> Fit:
-    """Return a fit of one of its suites alone: the same draws of these curves, and the runs behind them."""
-    return part_of(fit, {names.SUITE: suite}) if suite else fit
-
-
-def part_of(fit: Fit, where: Mapping[str, str], slices: Sequence[str] = ()) -> Fit:
-    """Return a fit of some of its curves alone, with the runs of the learner or suite that they are of."""
-    tree, runs = fit.tree.copy(), fit.runs
-    wanted: dict[str, Any] = {**where} | ({names.SLICE: [*slices]} if slices else {})
-    for group in [name for name in tree.children if name != names.BACKTEST]:
-        inside = tree[group].to_dataset()
-        tree[group] = xr.DataTree(inside.sel({d: one for d, one in wanted.items() if d in inside.dims}, drop=True))
-    for dim, one in where.items():
-        runs = runs.isel({names.RUN: np.flatnonzero(runs[dim].values.astype(str) == one)})
-    tree[names.RUNS] = xr.DataTree(runs)
-    return dataclasses.replace(fit, tree=tree)
 
 
 def suite_numbers(
@@ -316,11 +277,6 @@ def _instead(row: Mapping[str, Any], now: Mapping[str, Any], unit: str) -> str:
     )
 
 
-VOTES = (1, 3, 5, 7)
-LEAST = 10  # items that the money must buy with a number of votes for it to be tried
-SHOWN = 4  # slices whose frontier is computed: those that a plan buys most for
-FEW = 40  # draws that are enough to learn where an effect comes from
-SOME = 400  # draws that are enough for the median of what it is worth in labels, and an interval
 EFFECT_ORIGINS = {
     names.FROM_RUNS: "from data: the runs",
     names.FROM_ANNOTATIONS: "from data: annotations",
@@ -330,67 +286,27 @@ EFFECT_ORIGINS = {
 
 def frontier_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
     """Collect, slice by slice, what the plan's money for a slice would gain as fewer items with more votes."""
-    fit, case = plan.fit, plan.case
-    share, _ = noise_known(fit, case)
-    if share is None:
-        return []
-    ranked = sorted((name for name, n in plan.labels.items() if n), key=lambda name: -plan.labels[name])
-    prices = slice_draws(fit, PRICE, case.costs.price_per_label)
-    found = []
-    for name in ranked[:SHOWN]:
-        price = float((prices.sel({names.SLICE: name}) if names.SLICE in prices.dims else prices).mean())
-        planned, bought = _votes(plan, name), plan.labels[name]
-        tried = sorted({planned, *(v for v in VOTES if LEAST * v <= bought * planned)})
-        if len(tried) < 2 or price <= 0:
-            continue
-        stated = None if case.label_noise is None else of_slice(case.label_noise, name)[1]
-        own = share.sel({names.SLICE: [name]}) if names.SLICE in share.dims else share
-        most = case.limits(name)[1]
-        frontier = quality_frontier(
-            _one_curve(fit, case, name),
-            bought * planned * price,
-            price=price,
-            noise=own if stated is None else stated,
-            votes=tried,
-            available=int(most) if most < float("inf") else None,
-        )
-        found += [one | {"planned": [planned, bought]} for one in frontier_entries(frontier, ci_prob)]
-    return found
-
-
-def _votes(plan: Decision, name: str) -> int:
-    """Votes an item that the plan takes for a slice."""
-    done = [one for one in plan.case.interventions if one.name in plan.interventions and isinstance(one, Consensus)]
-    return next((one.votes for one in done if not one.slices or name in one.slices), 1)
-
-
-def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
-    """The fit of one slice under the learner and suite that decide, with the runs of these."""
-    chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
-    return part_of(fit, chosen, [name])
+    return [
+        entry | {"planned": planned}
+        for frontier, planned in votes_frontiers(plan)
+        for entry in frontier_entries(frontier, ci_prob)
+    ]
 
 
 def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
     """List the interventions of a case: in the plan or not, worth how many plain labels, from where each effect comes.
 
-    Labels and money are sums over slices, at today's position: median and interval, as a draw in which no number of
-    labels does the same is infinite.
+    Median and interval, as a draw in which no number of labels does the same is infinite.
     """
-    few, some = thinned(plan.fit, FEW), thinned(plan.fit, SOME)
-    case, rows = plan.case, []
-    chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}
-    for one in case.interventions:
-        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
-        both = (names.EQUIVALENT_LABELS, names.BREAK_EVEN)
-        rows.append(
-            {key: _median(worth[key].sum(names.SLICE, skipna=False), ci_prob) for key in both}
-            | {
-                "beside": worth.attrs[names.LABELS],
-                "name": one.name,
-                "kind": one.kind,
-                "slices": list(one.slices),
-                "origin": EFFECT_ORIGINS[effect_origin(few, case, one)],
-                "done": one.name in plan.interventions,
-            }
-        )
-    return rows
+    return [
+        {key: _median(one.worth[key], ci_prob) for key in (names.EQUIVALENT_LABELS, names.BREAK_EVEN)}
+        | {
+            "beside": one.worth.attrs[names.LABELS],
+            "name": one.offered.name,
+            "kind": one.offered.kind,
+            "slices": list(one.offered.slices),
+            "origin": EFFECT_ORIGINS[one.origin],
+            "done": one.done,
+        }
+        for one in offers(plan)
+    ]

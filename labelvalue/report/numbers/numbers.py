@@ -17,6 +17,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.gains import impact, predict_gain, whole_numbers
+from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.forecast.gains.rates import predict_total_gain
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.pooling import pooling
@@ -24,7 +25,6 @@ from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_
 from labelvalue.numerals import MINUS, PER_LABELS, significant
 from labelvalue.report.numbers.alternatives import (
     diversity_sentence,
-    on_suite,
     strategy_numbers,
     suite_numbers,
     suite_of,

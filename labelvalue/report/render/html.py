@@ -15,9 +15,10 @@ from labelvalue import names, numerals
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
-from labelvalue.report.numbers.alternatives import on_suite, strategy_parts
+from labelvalue.report.numbers.alternatives import strategy_parts
 from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
 from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.plan import inner_prob

@@ -1,0 +1,102 @@
+"""What else the money of a plan could buy: interventions in plain labels, fewer items with more votes, strategies."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
+from labelvalue.decisions.outcomes.spending import PRICE
+from labelvalue.decisions.search.listing import thinned
+from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
+from labelvalue.forecast.gains.learners_and_suites import only_curves
+from labelvalue.forecast.interventions.alternatives import ActiveLearning
+from labelvalue.forecast.interventions.exchange_rate import exchange_rate, quality_frontier
+from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.forecast.interventions.label_quality import Consensus
+from labelvalue.model.fitting.result import Fit
+from labelvalue.quantities import of_slice
+
+VOTES = (1, 3, 5, 7)
+LEAST = 10  # items that the money must buy with a number of votes for it to be tried
+SHOWN = 4  # slices whose frontier is computed: those that a plan buys most for
+FEW = 40  # draws that are enough to learn where an effect comes from
+SOME = 400  # draws that are enough for the median of what it is worth in labels, and an interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """An intervention of a case: its worth in plain labels and money over all slices (chain, draw), and its origin."""
+
+    offered: Intervention
+    worth: xr.Dataset
+    origin: str
+    done: bool
+
+
+def offers(plan: Decision) -> Iterator[Offer]:
+    """Price the interventions of a case in plain labels, at today's position."""
+    few, some, case = thinned(plan.fit, FEW), thinned(plan.fit, SOME), plan.case
+    chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}
+    for one in case.interventions:
+        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
+        total = worth.sum(names.SLICE, skipna=False, keep_attrs=True)
+        yield Offer(one, total, effect_origin(few, case, one), one.name in plan.interventions)
+
+
+def votes_frontiers(plan: Decision) -> Iterator[tuple[xr.Dataset, list[int]]]:
+    """Draw what the money for a slice would gain as fewer items with more votes, beside the votes and items planned."""
+    fit, case = plan.fit, plan.case
+    share, _ = noise_known(fit, case)
+    if share is None:
+        return
+    ranked = sorted((name for name, n in plan.labels.items() if n), key=lambda name: -plan.labels[name])
+    prices = slice_draws(fit, PRICE, case.costs.price_per_label)
+    for name in ranked[:SHOWN]:
+        price = float((prices.sel({names.SLICE: name}) if names.SLICE in prices.dims else prices).mean())
+        planned, bought = _votes(plan, name), plan.labels[name]
+        tried = sorted({planned, *(v for v in VOTES if LEAST * v <= bought * planned)})
+        if len(tried) < 2 or price <= 0:
+            continue
+        stated = None if case.label_noise is None else of_slice(case.label_noise, name)[1]
+        own = share.sel({names.SLICE: [name]}) if names.SLICE in share.dims else share
+        most = case.limits(name)[1]
+        frontier = quality_frontier(
+            _one_curve(fit, case, name),
+            bought * planned * price,
+            price=price,
+            noise=own if stated is None else stated,
+            votes=tried,
+            available=int(most) if most < float("inf") else None,
+        )
+        yield frontier, [planned, bought]
+
+
+def _votes(plan: Decision, name: str) -> int:
+    """Votes an item that the plan takes for a slice."""
+    done = [one for one in plan.case.interventions if one.name in plan.interventions and isinstance(one, Consensus)]
+    return next((one.votes for one in done if not one.slices or name in one.slices), 1)
+
+
+def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
+    """The fit of one slice under the learner and suite that decide, with the runs of these."""
+    chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
+    return only_curves(fit, chosen, [name])
+
+
+def price_ratio(fit: Fit, case: Case | None, strategy: str) -> tuple[Any, bool]:
+    """Price a strategy's label over that of a random one, draw by draw, and say whether the case states it."""
+    offered = [
+        one for one in (() if case is None else case.interventions)
+        if isinstance(one, ActiveLearning) and one.strategy == strategy
+    ]  # fmt: skip
+    if case is None or not offered:
+        return 1.0, False
+    price = slice_draws(fit, PRICE, case.costs.price_per_label)
+    price = price.mean(names.SLICE) if names.SLICE in price.dims else price
+    more = draws(fit, f"{offered[0].name}.unit_cost", offered[0].unit_cost)
+    return (price + more) / price, True
