@@ -10,13 +10,13 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, Decision
 from labelvalue.decisions.advice.rules import STATE
-from labelvalue.decisions.case.case import HOLDOUT, Case, chosen_of
+from labelvalue.decisions.case.case import HOLDOUT, Case
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
+from labelvalue.decisions.outcomes.errors import effect_origin, noise_known, of_leader
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
-from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
+from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
 from labelvalue.forecast.interventions.alternatives import ActiveLearning
@@ -365,9 +365,10 @@ def _votes(plan: Decision, name: str) -> int:
 
 
 def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
-    """The fit of one slice under the learner and suite that decide, with the runs of these."""
-    chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
-    return part_of(fit, chosen, [name])
+    """The fit of one slice under the learner that leads there and the suite that decides, with the runs of these."""
+    leads = {d: of_leader(fit, case, fit.position[d]) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
+    own = {d: one.sel({names.SLICE: name}) if one.dims else one for d, one in leads.items()}
+    return part_of(fit, {d: str(one.item()) for d, one in own.items()}, [name])
 
 
 def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
@@ -378,12 +379,11 @@ def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any
     """
     few, some = thinned(plan.fit, FEW), thinned(plan.fit, SOME)
     case, rows = plan.case, []
-    chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}
     for one in case.interventions:
-        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
-        both = (names.EQUIVALENT_LABELS, names.BREAK_EVEN)
+        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label)
+        both = {key: of_leader(some, case, worth[key]) for key in (names.EQUIVALENT_LABELS, names.BREAK_EVEN)}
         rows.append(
-            {key: _median(worth[key].sum(names.SLICE, skipna=False), ci_prob) for key in both}
+            {key: _median(each.sum(names.SLICE, skipna=False), ci_prob) for key, each in both.items()}
             | {
                 "beside": worth.attrs[names.LABELS],
                 "name": one.name,
