@@ -38,6 +38,7 @@ TABLES: tuple[tuple[str, str, type[Any]], ...] = (
 
 TOML = {
     "mapping of str to": "table, by slice, of",
+    "mapping of learner to": "table, by learner, of",
     "tuple of": "list of",
     "str": "text",
     "int": "whole number",

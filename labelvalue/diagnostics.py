@@ -16,7 +16,7 @@ Its forecasts, after :func:`labelvalue.backtest`:
 - ``attach_backtest``: lets a fit carry its backtest.
 - ``leave_one_out``: what is expected of each slice or suite from the others alone.
 - ``compare_models``: fits of several models, by leave-one-out and held-out sizes.
-- ``blend``: forecasts of several models mixed by their weights.
+- ``blend``: one fit of several models' fits, each as often among its draws as its weight says.
 - ``bootstrap_gain``: gains without the model, a second opinion.
 - ``gain_disagreement``: where a second opinion differs from the first.
 
@@ -28,11 +28,12 @@ Examples
 ('ok', True)
 """
 
-from labelvalue.forecast.backtesting.scores import blend, compare_models
+from labelvalue.forecast.backtesting.scores import compare_models
 from labelvalue.forecast.backtesting.trust import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.gains.left_out import leave_one_out
 from labelvalue.model.fitting.arviz_tree import arviz_tree
+from labelvalue.model.fitting.blending import blend
 from labelvalue.model.fitting.pooling import carry_over, pooling
 from labelvalue.model.hierarchy.model_check import check_model
 from labelvalue.model.sampling.diagnostics import Diagnostics

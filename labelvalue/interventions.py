@@ -27,7 +27,7 @@ What they are worth, beside :func:`labelvalue.predict_gain_with`:
 Several learners:
 
 - ``gain_over_learners``: gains over learners, and whether a mean hides the best.
-- ``benefit_over_learners``: the same in money, and what keeping several of them gains and is worth.
+- ``benefit_over_learners``: a plan in money under each learner, and what keeping several of them is worth.
 - ``step_value``: what a step of the recipe takes off the error, and whether that grows with labels.
 
 Examples

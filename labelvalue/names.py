@@ -256,6 +256,10 @@ PARETO_K = "pareto_k"
 ONE_OF_THESE = "one of these"
 """A new slice that is an unknown one of those that were observed, not another one of their population."""
 
+# --- blends ---------------------------------------------------------------------------------------
+FAMILY = "family"
+"""Of which of a blend's models a draw is, counted from 0 (posterior variable, dims chain and draw)."""
+
 # --- groups of a fit's tree -----------------------------------------------------------------------
 POSTERIOR = "posterior"
 BACKTEST = "backtest"

@@ -36,7 +36,9 @@ DEMO_LABELS = 10_000
 
 Budgets = Annotated[str | None, typer.Option(help="Extra labels to consider, separated by commas.")]
 AimedAt = Annotated[float | None, console.real("Error to be reached: how many labels each slice needs for it.")]
-ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
+ModelName = Annotated[
+    str, typer.Option("--model", help="Name of an installed model; several joined by + are blended by stacking.")
+]
 Draws = Annotated[int | None, console.whole("Posterior draws per chain.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
 MergeSlices = Annotated[

@@ -194,7 +194,7 @@ def test_errors_read_at_once_are_those_of_the_forecast(learners):
     wanted = error_draws(posterior, fit, labels, other)
     wanted = wanted.isel({d: 0 for d in wanted.dims if d not in found.dims})
     np.testing.assert_allclose(found, wanted.transpose(*found.dims), rtol=1e-12)
-    assert curves_of(fit, case) is curves_of(fit, case)
+    assert curves_of(fit, case)[0] is curves_of(fit, case)[0]
 
 
 # --- one more label -------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, decide, names
+from labelvalue import Costs, InputError, decide, names
+from labelvalue.decisions.case.case import parse_case
+from labelvalue.decisions.outcomes.spending import retraining_cost
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
-from labelvalue.interventions import Guideline, benefit_over_learners
+from labelvalue.interventions import Guideline, benefit_over_learners, gain_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
-from labelvalue.numerals import estimated
+from labelvalue.numerals import estimated, readable
 from labelvalue.plans import compare_plans, gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
@@ -32,22 +34,24 @@ def both():
 
 @pytest.fixture(scope="module")
 def learners(both):
-    case = case_of(learner="line", costs={"retraining": 30})
-    plan = decide(both, case, max_labels=900, measure=False)
-    return case, plan, benefit_over_learners(plan)
+    plan = decide(both, case_of(learner=LEARNERS, costs={"retraining": 30}), max_labels=900, measure=False)
+    return plan, benefit_over_learners(plan)
+
+
+def errors_of_each(fit, plan):
+    """Errors of the single learners under a plan and without it, and outcomes of the plan."""
+    out = [plan_outcomes(fit, dataclasses.replace(plan.case, learner=n), {"p": plan.labels}) for n in LEARNERS]
+    return out, xr.concat([o[names.ERROR].reset_coords(drop=True) for o in out], dim="learner")
 
 
 def test_f27_mean_spread_and_best_are_those_of_the_learners_cases(both, learners):
-    case, plan, found = learners
-    for name in LEARNERS:
-        own = plan_outcomes(both, dataclasses.replace(case, learner=name), {"p": plan.labels})[names.NET_BENEFIT]
-        drawn = own.sel(plan="p") - own.sel(plan=names.NOTHING)
-        assert np.allclose(found[names.NET_BENEFIT].sel(learner=name), drawn)
-    net = found[names.NET_BENEFIT]
-    assert np.allclose(found["mean"], net.mean("learner"))
-    assert np.allclose(found["spread"], abs(net.diff("learner").squeeze()) / 2)
-    assert np.allclose(found["best"], net.max("learner"))
-    assert found.attrs["best_learner"] in found.attrs["sentence"]
+    plan, found = learners
+    for name, own in zip(LEARNERS, errors_of_each(both, plan)[0], strict=True):
+        for key in (names.NET_BENEFIT, names.VALUE):
+            assert np.allclose(found[key].sel(learner=name), own[key].sel(plan="p") - own[key].sel(plan=names.NOTHING))
+    over = gain_over_learners(found[names.VALUE])
+    assert np.allclose(over["spread"], abs(found[names.VALUE].diff("learner").squeeze()) / 2)
+    assert np.allclose(over["best"], found[names.VALUE].max("learner"))
 
 
 def test_f27_a_learner_far_above_the_average_is_flagged(both, monkeypatch):
@@ -57,54 +61,76 @@ def test_f27_a_learner_far_above_the_average_is_flagged(both, monkeypatch):
     draws = {name: both.posterior[name] for name in (names.CURVE_ELASTICITY, names.DISCREPANCY)}
     flat = xr.where(both.posterior["learner"] == "line", 1e-6, 1.0)
     uneven = altered(both, posterior={name: (own * flat).transpose(*own.dims) for name, own in draws.items()})
-    case = case_of(learner="tree")
-    plan = decide(uneven, case, max_labels=900, measure=False)
-    found = benefit_over_learners(plan)
-    assert bool(found["hidden"])
-    assert float(found["p_hidden"]) > 0.8
-    assert found.attrs["best_learner"] == "tree"
-    assert "which hides tree" in found.attrs["sentence"]
-    even = benefit_over_learners(dataclasses.replace(plan, fit=both))
-    assert float(even["p_hidden"]) == float((even["value"].max("learner") > 1.5 * even["value"].mean("learner")).mean())
+    plan = decide(uneven, case_of(learner="tree"), max_labels=900, measure=False)
+    over = gain_over_learners(benefit_over_learners(plan)[names.VALUE])
+    assert bool(over["hidden"])
+    assert float(over["p_hidden"]) > 0.8
 
 
 def test_f28_labels_are_paid_once_and_every_training_for_itself(both, learners):
-    """Portfolio and synergy by hand, from the errors of the single learners."""
-    case, plan, found = learners
-    out = [plan_outcomes(both, dataclasses.replace(case, learner=n), {"p": plan.labels}) for n in LEARNERS]
-    error = xr.concat([o[names.ERROR].reset_coords(drop=True) for o in out], dim="learner")
-    start = error.sel(plan=names.NOTHING).min("learner")
-    gain = start - error.sel(plan="p").min("learner")
-    assert np.allclose(found[names.GAIN], gain)
-    value = gain.sum("slice") * 100 * 400
-    labels = 0.1 * plan.total
-    assert np.allclose(found["portfolio"], value - labels - 2 * 30)
-    single = [(start - error.sel(plan="p").isel(learner=i)).sum("slice") * 100 * 400 - labels - 30 for i in (0, 1)]
-    best = max(single, key=lambda one: float(one.mean()))
-    assert np.allclose(found["synergy"], found["portfolio"] - best)
+    """A portfolio by hand, from the errors of the single learners: it decides, and says what it is worth."""
+    plan, found = learners
+    _, error = errors_of_each(both, plan)
+    start, end = (error.sel(plan=at).min("learner") for at in (names.NOTHING, "p"))
+    own = plan.outcomes.sel(plan=names.RECOMMENDED)
+    assert np.allclose(own[names.GAIN], start - end)
+    value = (start - end).sum("slice") * 100 * 400
+    assert np.allclose(plan.advantage(), value - 0.1 * plan.total - 2 * 30)
+    assert plan.total > 0
+    single = (start - error.sel(plan="p")).sum("slice") * 100 * 400 - 0.1 * plan.total - 30
+    assert np.allclose(found["synergy"], (plan.advantage() - single).transpose(*found["synergy"].dims))
     assert (found["synergy"] >= -30 - 1e-6).all()  # at worst a training for nothing
+    best = found.attrs["best_learner"]
+    assert best == LEARNERS[int(single.mean(SAMPLE).argmax("learner"))]
+    (said,) = (note for note in plan.notes if note.startswith("learners kept: line, tree, in each slice the one"))
+    worth = readable(float(found["synergy"].sel(learner=best).mean()), 3)
+    assert f"beside the best single one, {best}, that is worth {worth} utility" in said
+    assert said in " ".join(str(plan).split())
 
 
-def test_f28_a_mixture_of_one_is_that_learner(learners):
-    _, plan, found = learners
-    alone = benefit_over_learners(plan, mixture={"tree": 2.0})
-    assert np.allclose(alone["portfolio"], found[names.NET_BENEFIT].sel(learner="tree"))
-    assert np.allclose(alone["synergy"], 0.0)
-    uneven = benefit_over_learners(plan, mixture={"tree": 3.0, "line": 1.0})
-    value = 0.75 * found["value"].sel(learner="tree") + 0.25 * found["value"].sel(learner="line")
-    assert np.allclose(uneven[names.GAIN].sum("slice") * 100 * 400, value)
-    assert np.allclose(uneven["portfolio"] + 2 * 30, value - 0.1 * plan.total)
+def test_f28_a_mixture_of_one_is_that_learner(both, learners):
+    plan, _ = learners
+    outcomes, error = errors_of_each(both, plan)
+    for shares, wanted in (({"tree": 2.0}, error[1]), ({"tree": 3.0, "line": 1.0}, 0.75 * error[1] + 0.25 * error[0])):
+        mixed = dataclasses.replace(plan.case, learner=shares)
+        assert parse_case(mixed.to_toml()) == mixed
+        made = plan_outcomes(both, mixed, {"p": plan.labels})
+        assert np.allclose(made[names.ERROR].sel(plan="p"), wanted.sel(plan="p"))
+        more = made[names.COST].sel(plan="p") - outcomes[0][names.COST].sel(plan="p")
+        assert np.allclose(more, 30 * (len(shares) - 1))
 
 
-def test_f28_what_is_missing_is_said(learners, fake_fit):
-    _, plan, _ = learners
-    with pytest.raises(InputError, match="unknown learner 'tre'; did you mean 'tree'"):
-        benefit_over_learners(plan, mixture={"tre": 1.0})
+def test_f28_every_learner_kept_is_paid_by_the_hours_that_its_runs_took(both):
+    runs = both.runs
+    seconds = xr.where(runs[names.LEARNER] == "tree", 7200.0, 3600.0) * runs[names.LABELS] / runs[names.LABELS].max()
+    timed = altered(both, runs=runs.assign({names.SECONDS: seconds}))
+
+    def cost(learner):
+        return retraining_cost(timed, Costs(price_per_label=0.1, compute_per_hour=10), learner)
+
+    assert np.allclose(cost(LEARNERS), cost("line") + cost("tree"))
+
+
+@pytest.mark.parametrize(
+    ("learner", "why"),
+    [
+        (["line", "tre"], "unknown learner 'tre'; did you mean 'tree'"),
+        ({"tre": 1.0}, "unknown learner 'tre'; did you mean 'tree'"),
+        (["line", "line"], "'line' is given twice"),
+        ([], "names none"),
+        ({"line": 0}, "must be a finite number > 0"),
+        (7, "write it as a name, or a list of them"),
+    ],
+)
+def test_f28_what_is_missing_is_said(both, learner, why):
+    with pytest.raises(InputError, match=why):
+        decide(both, case_of(learner=learner), max_labels=10, measure=False)
+
+
+def test_f28_one_learner_has_none_beside_it(fake_fit):
+    plan = decide(fake_fit, case_of(), max_labels=10, measure=False)
     with pytest.raises(InputError, match="the fit has one learner"):
-        benefit_over_learners(dataclasses.replace(plan, fit=fake_fit, case=case_of()))
-    target = case_of(learner="line", value={"target": {"error": 0.1}})
-    with pytest.raises(InputError, match="a target is reached by all"):
-        benefit_over_learners(dataclasses.replace(plan, case=target))
+        benefit_over_learners(plan)
 
 
 # --- another mix, and waiting ---------------------------------------------------------------------

@@ -1,16 +1,33 @@
 """Models compared on the same runs, and their draws mixed in proportion."""
 
-import json
+import dataclasses
+import html
 
 import numpy as np
-import pandas as pd
 import pytest
+import xarray as xr
 from scipy.stats import norm
 
-from labelvalue import names, predict_gain, testing
+from labelvalue import (
+    Case,
+    InputError,
+    decide,
+    get_model,
+    load_fit,
+    names,
+    new_slice,
+    predict_gain,
+    testing,
+    write_report,
+)
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
-from labelvalue.forecast.backtesting.scores import weight_draws
+from labelvalue.model.fitting import fitting
+from labelvalue.model.fitting.blending import weight_draws
+from labelvalue.plans import plan_outcomes
 from tests.fits import altered
+
+SAMPLE = names.SAMPLE
+WEIGHTS = ["weight", "weight_lower", "weight_upper"]
 
 
 @pytest.fixture(scope="module")
@@ -70,31 +87,96 @@ def test_fits_of_other_runs_are_refused(fit):
         compare_models({"a": fit})
 
 
-def test_a_blend_holds_each_models_share_of_draws(fit):
-    gain = predict_gain(fit, [500, 1000])
-    mixed = blend({"low": gain * 0, "high": gain * 0 + 1}, {"low": 0.25, "high": 0.75})
-    assert mixed.dims == gain.dims
-    assert float(mixed.mean()) == pytest.approx(0.75, abs=0.003)
-    # One draw is one model's, in every slice and at every budget.
-    per_draw = mixed.values.reshape(-1, mixed.sizes["slice"] * mixed.sizes["budget"])
-    assert (per_draw == per_draw[:, :1]).all()
-    assert json.loads(mixed.attrs["weights"]) == {"low": 0.25, "high": 0.75}
-    assert mixed.attrs["verdict"] == gain.attrs["verdict"]
+@pytest.fixture(scope="module")
+def families(fit):
+    """Fits of two families, the second with a parameter of its own, to the same runs."""
+    own, group = fit.posterior[names.ERROR_REFERENCE], fit.posterior["error_mean"]
+    headroom = {
+        names.HEADROOM: xr.full_like(own, 0.3),
+        "headroom_mean": 0 * group - 1,
+        "headroom_spread": 0 * group + 1,
+    }
+    other = altered(fit, posterior=headroom)
+    return {"power_law": fit, "mmf": dataclasses.replace(other, model=get_model("morgan_mercer_flodin"))}
 
 
-def test_a_weight_of_one_is_that_model(fit):
-    gain = predict_gain(fit, [500])
-    table = pd.DataFrame({"model": ["b", "a"], "weight": [0.0, 1.0]})
-    np.testing.assert_array_equal(blend({"a": gain, "b": gain * 9}, table), gain)
+def test_a_blend_holds_each_models_share_of_draws(families):
+    made = blend(families, {"power_law": 0.25, "mmf": 0.75})
+    family = made.posterior[names.FAMILY]
+    assert float(family.mean()) == pytest.approx(0.75, abs=0.003)
+    ratio = xr.DataArray([0.0, 1.0, 2.0], dims="at")
+    for number, one in enumerate(families.values()):
+        own = made.model.curve(ratio, made.posterior)
+        wanted = one.model.curve(ratio, made.posterior)
+        assert (own == wanted).where(family == number, True).all()
+    levels = made.posterior[names.ERROR_REFERENCE].transpose(*names.SAMPLE, ...).values.reshape(-1, 4)
+    drawn = families["mmf"].posterior[names.ERROR_REFERENCE].transpose(*names.SAMPLE, ...).values.reshape(-1, 4)
+    of_mmf = levels[family.values.ravel() == 1]
+    assert len(np.unique(of_mmf[:, 0])) == len(of_mmf), "every draw of a fit is used once at most"
+    assert np.isin(of_mmf, drawn).all()
+
+
+def test_m13_a_blend_is_decided_on_and_says_its_weights_with_intervals(families, tmp_path):
+    """Stacked, saved and read again: plan, page and forecasts are between those of its models."""
+    made = load_fit(blend(families).save(tmp_path / "blend.nc"))
+    assert made.model.name == "power_law+morgan_mercer_flodin"
+    table = compare_models(families).set_index("model")
+    told = ", ".join("{} {:.2f} (90 % {:.2f} to {:.2f})".format(n, *table.loc[n, WEIGHTS]) for n in families)
+    (note,) = (note for note in made.settings["notes"] if note.startswith("a blend"))
+    assert note.endswith(told)
+    gain = {n: predict_gain(one, [8000]).mean(SAMPLE) for n, one in {**families, "blend": made}.items()}
+    low, high = np.minimum(*list(gain.values())[:2]), np.maximum(*list(gain.values())[:2])
+    assert ((low - 0.002 <= gain["blend"]) & (gain["blend"] <= high + 0.002)).all()
+    case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    decision = decide(made, case, max_labels=2000, measure=False)
+    bought = {"p": decision.labels}
+    net = [plan_outcomes(one, case, bought)["net_benefit"].sel(plan="p").mean() for one in families.values()]
+    slack = 0.05 * abs(net[0])
+    assert min(net) - slack < decision.advantage().mean() < max(net) + slack
+    page = write_report(decision, path=tmp_path / "page.html").read_text("utf-8")
+    assert html.unescape(page).replace("<wbr>", "").count(told)
+    wider = new_slice(made, "new", labels_now=500)
+    assert np.isfinite(wider.posterior[names.ERROR_NOW]).all()
+
+
+def test_m13_one_call_fits_blends_and_asks_for_every_model(monkeypatch, fit):
+    asked = []
+
+    def alone(runs, model="power_law", **given):
+        if "+" in getattr(model, "name", model):
+            return whole(runs, model, **given)
+        asked.append((model, given["random_seed"]))
+        return dataclasses.replace(fit, model=get_model(model))
+
+    whole = fitting.fit
+    monkeypatch.setattr(fitting, "fit", alone)
+    made = fitting.fit(fit.runs, "power_law+exponential", random_seed=5)
+    assert asked == [("power_law", 5), ("exponential", 5)]
+    assert made.model.name == "power_law+exponential"
+    assert {*made.model.priors} == {n for n, p in get_model("exponential").priors.items() if fit.model.priors[n] == p}
+    refused = dataclasses.replace(fit, diagnostics=testing.fake_fit(seed=1, verdict="refused").diagnostics)
+    fit = refused
+    assert fitting.fit(refused.runs, "power_law+exponential", random_seed=5).diagnostics.verdict == "refused"
+
+
+def test_a_blend_has_the_worst_verdict_of_its_fits_and_takes_none_that_is_refused(fit, families):
+    bad = testing.fake_fit(seed=1, verdict="flagged").diagnostics
+    made = blend({"good": fit, "bad": dataclasses.replace(fit, diagnostics=bad)}, {"good": 0.9, "bad": 0.1})
+    assert made.diagnostics.verdict == "flagged"
+    assert made.diagnostics.reasons[0].endswith(bad.reasons[0])
+    refused = dataclasses.replace(fit, diagnostics=testing.fake_fit(seed=1, verdict="refused").diagnostics)
+    with pytest.raises(InputError, match="the fit 'b' is refused"):
+        blend({"a": fit, "b": refused})
+    with pytest.raises(ValueError, match="is a blend already"):
+        blend({"a": fit, "b": made})
+
+
+def test_a_weight_of_one_is_that_model(families):
+    made = blend(families, {"power_law": 1.0, "mmf": 0.0})
+    np.testing.assert_allclose(predict_gain(made, [500]), predict_gain(families["power_law"], [500]))
 
 
 @pytest.mark.parametrize("weights", [{"a": 0.5, "b": 0.6}, {"a": -0.5, "b": 1.5}, {"a": 1.0}])
 def test_weights_that_are_no_shares_are_refused(weights, fit):
-    gain = predict_gain(fit, [500])
     with pytest.raises(ValueError, match="weight"):
-        blend({"a": gain, "b": gain}, weights)
-
-
-def test_forecasts_of_other_budgets_do_not_blend(fit):
-    with pytest.raises(ValueError, match="differ in shape"):
-        blend({"a": predict_gain(fit, [500]), "b": predict_gain(fit, [500, 600])}, {"a": 0.5, "b": 0.5})
+        blend({"a": fit, "b": fit}, weights)

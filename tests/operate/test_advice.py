@@ -2,12 +2,14 @@
 
 import json
 import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, Project, StorageError, cli, names
+from labelvalue import InputError, Project, StorageError, cli, names, testing
 from labelvalue.operate.refit.advice import case_for, outcome
 from labelvalue.report.numbers.tables import default_budgets
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
@@ -331,6 +333,34 @@ def test_d30_milestones_are_frozen_with_the_advice_and_judged_when_the_batch_arr
     )
     decided.add(runs.assign(errors=9_000), batch="half", supersede=True)
     assert not decided.ledger.records("check")[-2].content["inside"]
+
+
+@pytest.mark.parametrize("learner", ['["line", "tree"]', "{ line = 1, tree = 3 }"])
+def test_f28_a_project_decides_for_a_portfolio_and_judges_what_it_promised(project, learner, monkeypatch):
+    """The page says what is kept, the ledger holds it, and a batch is held against the errors of all that are kept."""
+    both = testing.fake_fit(seed=1, draws=100, learners=("line", "tree"))
+    monkeypatch.setattr("tests.operate.conftest.pretended", lambda seed, verdict: both)
+    put_case(project, f"learner = {learner}\n{CASE}")
+    configure(project, WITH_CASE + "[report]\nbudgets = [500]\n")
+    result = project.add(both.runs, batch="a").refit(progress=False)
+    assert "learners kept: line" in Path(result.page).read_text("utf-8")
+    record = project.ledger.records("advice")[-1].content
+    promised, now = record["milestones"], record["milestones"]["labels_now"]
+    kept = tomllib.loads(f"learner = {learner}")["learner"]
+    kept = kept if isinstance(kept, list) else {"line": 0.25, "tree": 0.75}
+    assert record["learner"] == promised["learner"] == kept
+    errors = {"line": 2_000, "tree": 1_000}
+    runs = pd.DataFrame(
+        {"slice": name, "labels": now[name] + n, "learner": one, "errors": errors[one], "trials": 10_000}
+        for name, n in record["plan"].items()
+        for one in errors
+    )
+    project.add(runs[runs["learner"] == "line"], batch="of one learner")
+    assert not [r for r in project.ledger.records("check") if r.content["of"] == "milestone"]
+    project.add(runs, batch="whole", supersede=False)
+    (judged,) = (r.content for r in project.ledger.records("check") if r.content["of"] == "milestone")
+    assert judged["error"] == pytest.approx(0.1 if isinstance(kept, list) else 0.125)
+    project.verify()
 
 
 def test_a_case_that_lies_in_the_folder_and_is_not_named_is_said(project, first):

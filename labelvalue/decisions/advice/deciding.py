@@ -16,6 +16,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.measuring.information import beside_plan, target_slices
 from labelvalue.decisions.measuring.pilots import price_audits, price_measurements
 from labelvalue.decisions.outcomes.errors import evaluation_notes, labels_today
+from labelvalue.decisions.outcomes.portfolio import portfolio_notes
 from labelvalue.decisions.outcomes.spending import notes_of
 from labelvalue.decisions.outcomes.waiting import with_waiting
 from labelvalue.decisions.search.allocation import find_plan, no_plan
@@ -99,6 +100,7 @@ def decide(
         return dataclasses.replace(made, verdict=verdict_of(made))
     if case.interventions or case.scenarios:
         made = weigh_interventions(made)
+    made = dataclasses.replace(made, notes=(*made.notes, *portfolio_notes(made)))
     rules = with_labels_to_decide(fit, case, made.outcomes, made.rules)
     made = dataclasses.replace(made, rules=rules)
     made = dataclasses.replace(made, verdict=verdict_of(made))

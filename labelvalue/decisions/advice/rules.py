@@ -14,11 +14,11 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import ROWS, Rule
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.errors import evaluation_missing, labels_today
-from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
+from labelvalue.decisions.outcomes.errors import evaluation_missing, labels_today, of_leader
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.model.fitting.result import Fit
 
@@ -263,8 +263,7 @@ def with_labels_to_decide(fit: Fit, case: Case, outcomes: xr.Dataset, rules: pd.
     most = float((reach * 2.0**VALIDATED_DOUBLINGS - now).min())
     first = max(round(SMALLEST * labels_today(fit) / fit.slices.size), 1)
     ladder = [first * 2**step for step in range(LADDER) if first * 2**step <= most]
-    chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
-    seen = [] if not ladder else _columns(predict_observed_gain(fit, ladder).sel(chosen))
+    seen = [] if not ladder else _columns(of_leader(fit, case, predict_observed_gain(fit, ladder)))
     needed = [
         _enough(rule, ladder, seen) if state == names.INCONCLUSIVE else np.nan
         for rule, state in zip(every, rules[STATE], strict=True)

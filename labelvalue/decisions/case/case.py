@@ -14,6 +14,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
+from labelvalue.decisions.case.learners import Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
 from labelvalue.decisions.case.value import Value
 from labelvalue.decisions.outcomes.spending import fixed_cost
@@ -172,8 +173,9 @@ class Case(Told):
         What may be done instead of buying labels, or beside it.
     currency : str
         Currency of all money; empty for utility.
-    learner : str
-        The learner that decides, where a fit has several.
+    learner : str, list of str, or mapping of learner to float
+        The learner that decides, where a fit has several; or a portfolio of them, all trained again: the best of a list
+        in each slice and draw, or each for its share of the items, > 0.
     suite : str
         The suite that decides, where a fit has several; by default the holdout.
     name : str
@@ -210,7 +212,7 @@ class Case(Told):
     label_noise_origin: Annotated[str, word((names.ELICITED, names.FROM_ANNOTATIONS))] = names.ELICITED
     interventions: Annotated[tuple[Intervention, ...], interventions_of] = ()
     currency: Text = ""
-    learner: Text = ""
+    learner: Annotated[Learner, learner_or_portfolio] = ""
     suite: Text = ""
     name: Text = ""
     source: str = dataclasses.field(default="", init=False, compare=False, repr=False)
@@ -392,12 +394,12 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
             if of_slice(given, name)[1] is None:
                 checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
     for dim, there in ((names.LEARNER, learners), (names.SUITE, suites)):
-        stated = case.learner if dim == names.LEARNER else case.suite
-        chosen = stated or (HOLDOUT if dim == names.SUITE else "")
-        if (stated or len(there) > 1) and chosen not in there:
-            unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
-            why = unknown if chosen else f"the fit has several {dim}s"
-            checks.wrong(dim, why, f"name one of {', '.join(there)}")
+        for stated in learner_names(case.learner) if dim == names.LEARNER else [case.suite]:
+            chosen = stated or (HOLDOUT if dim == names.SUITE else "")
+            if (stated or len(there) > 1) and chosen not in there:
+                unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
+                why = unknown if chosen else f"the fit has several {dim}s"
+                checks.wrong(dim, why, f"name one of {', '.join(there)}")
     for name in case.value.elapsed:
         if name not in suites:
             unknown = f"unknown suite {name!r}{did_you_mean(name, suites)}"
@@ -405,11 +407,10 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
     return checks.problems
 
 
-def chosen_of(case: Case, fit: Fit, dim: str) -> str:
-    """Return the learner or suite that decides, empty where none is named."""
-    if dim == names.LEARNER or case.suite or dim not in fit.position.dims:
-        return case.learner if dim == names.LEARNER else case.suite
-    return HOLDOUT
+def chosen_of(case: Case, fit: Fit) -> dict[str, list[str]]:
+    """Return the learners and the suite that decide, by the dims for them that the fit has."""
+    chosen = {names.LEARNER: learner_names(case.learner), names.SUITE: [case.suite or HOLDOUT]}
+    return {dim: found for dim, found in chosen.items() if dim in fit.position.dims}
 
 
 def _by_slice(case: Case) -> dict[str, Any]:

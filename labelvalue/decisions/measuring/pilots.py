@@ -11,14 +11,14 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import MINIMUM_EVALUATION, RULES
-from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
 from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
-from labelvalue.decisions.outcomes.errors import chosen_curves, labels_left
+from labelvalue.decisions.outcomes.errors import error_now, labels_left, of_leader
 from labelvalue.decisions.outcomes.spending import PRICE, batch_count, fixed_cost, label_cost
 from labelvalue.decisions.search.listing import alternatives, thinned
-from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
+from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
@@ -364,9 +364,7 @@ def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:
 
 def _observed(fit: Fit, case: Case, sizes: Sequence[int]) -> xr.DataArray:
     """What one training and evaluation after a pilot would show, by slice and size."""
-    gain = predict_observed_gain(fit, sizes)
-    picked = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE and d in gain.dims}
-    return gain.sel(picked, drop=True).reset_coords(drop=True)
+    return of_leader(fit, case, predict_observed_gain(fit, sizes))
 
 
 def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
@@ -378,8 +376,7 @@ def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
     size = int(np.median(fit.runs[names.TRIALS].values[own])) if own.any() else 0
     if size == 0:
         return []
-    error = chosen_curves(fit, case)[0][names.ERROR_NOW].sel({names.SLICE: name}, drop=True)
-    error = error.isel(dict.fromkeys([d for d in error.dims if d not in names.SAMPLE], 0), drop=True)
+    error = error_now(fit, case).sel({names.SLICE: name}, drop=True)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY])
     seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
     money = slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}, drop=True) * size

@@ -13,7 +13,6 @@ from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import Target, measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.errors import (
-    chosen_curves,
     cost_done,
     delay_done,
     errors_at,
@@ -21,6 +20,7 @@ from labelvalue.decisions.outcomes.errors import (
     errors_of,
     evaluation_bought,
     evaluation_cost,
+    of_leader,
     plan_table,
 )
 from labelvalue.decisions.outcomes.idle import idle_rise
@@ -295,9 +295,8 @@ def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _distance(fit: Fit, case: Case, labels: xr.Variable) -> xr.Variable:
     """How far plans reach beyond the data of each slice, in doublings; dims plan, slice."""
-    position = chosen_curves(fit, case)[1]
-    first = dict.fromkeys([d for d in position[names.LABELS_NOW].dims if d != names.SLICE], 0)
-    now, reference = (position[name].variable.isel(first) for name in (names.LABELS_NOW, names.REFERENCE_LABELS))
+    places = (names.LABELS_NOW, names.REFERENCE_LABELS)
+    now, reference = (of_leader(fit, case, fit.position[name]).variable for name in places)
     return doublings_beyond(reference, now + labels).transpose(*labels.dims)
 
 

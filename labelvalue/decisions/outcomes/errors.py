@@ -1,6 +1,8 @@
 """Errors after labels were added, or made better: the forecast's curves, read for a case."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,9 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.case.learners import joined
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast.gains.curves import SIZE, Curves, curve_dims, draws, lay_out_curves, slice_draws
+from labelvalue.forecast.gains.curves import SIZE, Curves, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
 from labelvalue.forecast.interventions.intervention import Intervention, Standing, changed_error
@@ -43,8 +46,7 @@ def errors_done(
     standing = _standing(fit, case, labels, as_is)
     changes, _ = changes_by(standing, checked(fit, changed))
     error = changed_error(standing, changes)
-    picked = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in error.dims}
-    error = error.sel(picked).reset_coords(drop=True).rename({SIZE: names.PLAN})
+    error = _one(case, error.sel(chosen_of(case, fit))).rename({SIZE: names.PLAN})
     return error.assign_coords({names.PLAN: labels[names.PLAN].values})
 
 
@@ -101,29 +103,63 @@ def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
 
 
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw the error of each slice after labels were added, by the curve of the case's learner and suite."""
-    added = (one.transpose(names.SLICE, SIZE).values.astype(float) for one in (own, other))
-    error = curves_of(fit, case).errors(*added)
+    """Draw the error of each slice after labels were added, by the curves of the case's learners and suite."""
+    added = [one.transpose(names.SLICE, SIZE).values.astype(float) for one in (own, other)]
+    error = joined(case.learner, [curves.errors(*added) for curves in curves_of(fit, case)])
     coords = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
     return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
 
 
-def curves_of(fit: Fit, case: Case) -> Curves:
-    """Return the curves of the case's learner and suite; a fit keeps them, for whoever asks again."""
-    chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
+def curves_of(fit: Fit, case: Case) -> list[Curves]:
+    """Return the curves of each of the case's learners; a fit keeps them, for whoever asks again."""
+    chosen = chosen_of(case, fit)
 
-    def made() -> Curves:
+    def laid_out(key: tuple[str, ...]) -> Curves:
         case.check(fit)
-        return lay_out_curves(fit, chosen)
+        return lay_out_curves(fit, dict(zip(chosen, key, strict=True)))
 
-    return fit.once(("curves", *chosen.values()), made)
+    return [fit.once(("curves", *key), partial(laid_out, key)) for key in itertools.product(*chosen.values())]
 
 
 def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return posterior and position of the case's learner and suite; their dims stay, with length 1."""
+    """Return posterior and position of the case's learners and suite; their dims stay."""
     case.check(fit)
-    chosen = {d: [chosen_of(case, fit, d)] for d in curve_dims(fit) if d != names.SLICE}
-    return fit.posterior.sel(chosen), fit.position.sel(chosen)
+    return fit.posterior.sel(chosen_of(case, fit)), fit.position.sel(chosen_of(case, fit))
+
+
+def error_now(fit: Fit, case: Case) -> xr.DataArray:
+    """Draw the error of each slice today (chain, draw, slice), by the case's learners and suite."""
+    return _one(case, chosen_curves(fit, case)[0][names.ERROR_NOW])
+
+
+def of_leader(fit: Fit, case: Case, values: xr.DataArray) -> xr.DataArray:
+    """Keep of values of the fit's curves those of the case's suite and, slice by slice, of one of its learners.
+
+    That is the learner with the lowest expected error today, or the one with the largest share of the items.
+    """
+    chosen = chosen_of(case, fit)
+    values = values.sel({d: found for d, found in chosen.items() if d in values.dims})
+    if values.sizes.get(names.LEARNER, 1) > 1:
+        values = values.isel({names.LEARNER: _leader(fit, case)}, drop=True)
+    return values.isel({d: 0 for d in chosen if d in values.dims}, drop=True).reset_coords(drop=True)
+
+
+def _leader(fit: Fit, case: Case) -> Any:
+    """The place of the leading learner among those of the case: for all slices, or (slice,)."""
+    if isinstance(case.learner, Mapping):
+        return int(np.argmax([*case.learner.values()]))
+    now = chosen_curves(fit, case)[0][names.ERROR_NOW]
+    return now.mean([d for d in now.dims if d not in (names.SLICE, names.LEARNER)]).argmin(names.LEARNER)
+
+
+def _one(case: Case, errors: xr.DataArray) -> xr.DataArray:
+    """Make errors of the case's learners and suite, which have dims for them, those of one curve a slice."""
+    errors = errors.isel({d: 0 for d in (names.SUITE,) if d in errors.dims}, drop=True).reset_coords(drop=True)
+    if names.LEARNER not in errors.dims:
+        return errors
+    parts = [errors.isel({names.LEARNER: place}, drop=True) for place in range(errors.sizes[names.LEARNER])]
+    made: xr.DataArray = joined(case.learner, parts)
+    return made
 
 
 def errors_of(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
@@ -143,8 +179,7 @@ def evaluation_missing(fit: Fit, case: Case, done: Sequence[Intervention] = ()) 
     asked = {name: limit.minimum_evaluation for name, limit in case.slices.items() if limit.minimum_evaluation}
     if not asked:
         return {}
-    chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
-    there = evaluation_size(fit).sel(chosen)
+    there = of_leader(fit, case, evaluation_size(fit))
     have = {name: int(there.sel({names.SLICE: name})) for name in asked}
     added = {name: int(evaluation_added(fit, done).sel({names.SLICE: name})) for name in asked}
     return {name: (have[name], max(least - have[name] - added[name], 0)) for name, least in asked.items()}

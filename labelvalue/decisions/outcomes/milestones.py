@@ -11,7 +11,7 @@ from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.errors import chosen_curves
+from labelvalue.decisions.outcomes.errors import chosen_curves, of_leader
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.settings import Checks
@@ -116,7 +116,7 @@ def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
     posterior, position = chosen_curves(fit, case)
     differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
     variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs / times
-    return variance.isel({d: 0 for d in variance.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
+    return of_leader(fit, case, variance)
 
 
 def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:

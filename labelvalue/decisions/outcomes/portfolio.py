@@ -1,151 +1,96 @@
-"""Several learners in money: what an average hides, and what keeping them all is worth."""
+"""Several learners in money: a plan under each of them, and what keeping those of its case is worth beside it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.value import unit_value
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.spending import retraining_cost
-from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, SURE
-from labelvalue.numerals import readable
-from labelvalue.problems import did_you_mean
-from labelvalue.settings import Checks
+from labelvalue.decisions.case.learners import learner_names
+from labelvalue.decisions.case.value import time_left, unit_value
+from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes
+from labelvalue.forecast.gains.curves import draws
+from labelvalue.numerals import TAILS, readable
+from labelvalue.problems import input_error, listed
+
+SYNERGY = "synergy"
+KEPT = "learners kept"  # how the note on a portfolio begins
 
 
-def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None = None) -> xr.Dataset:
-    """Value a plan's labels under each learner, and under a portfolio of all of them, for which they are paid once.
-
-    A portfolio uses in each slice and draw the learner with the lowest error, or a stated mixture of learners; every
-    learner that it keeps is trained again.
+def benefit_over_learners(plan: Decision) -> xr.Dataset:
+    """Value a plan under each learner of its fit, and keeping those of its case beside keeping that one alone.
 
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decide`, with a fit of several learners; the ``learner`` of its case is only
-        that which the plan was made for.
-    mixture : mapping of str to float, optional
-        Shares of the learners in the portfolio, > 0, scaled to sum to 1; learners not named are not kept.
+        From :func:`labelvalue.decide`, with a fit of several learners. Where its case keeps several, a portfolio, they
+        share the labels, which are paid once, and every one is trained again.
 
     Returns
     -------
     xarray.Dataset
-        Dims chain, draw, slice: ``gain`` of the portfolio, in the unit of the error. The rest is money. Dims chain,
-        draw, learner: ``value`` and ``net_benefit``, against doing nothing. Dims chain, draw:
-        ``mean``, ``spread`` (standard deviation) and ``best`` of the net benefit over learners; ``portfolio``, its net
-        benefit against doing nothing with it; ``synergy``, what is left of it over the best single learner, both from
-        the portfolio's error today: negative where further trainings cost more than they bring. Without dims:
-        ``p_hidden``, the probability that the best learner's value is more than 1.5 times the mean, and ``hidden``,
-        whether that is above 0.8. Attributes: ``unit``, ``best_learner`` in expectation, ``sentence``.
+        Dims chain, draw, learner; money. ``value`` and ``net_benefit`` of the plan under that learner alone, against
+        doing nothing with it; ``synergy``, what the learners of the case leave over it alone once the plan is carried
+        out, their further trainings paid: negative where these cost more than they bring. Attributes: ``unit``;
+        ``best_learner``, the one of them that is best alone in expectation.
 
     Raises
     ------
     InputError
-        If the fit has one learner, the case has a target, whose worth no learner has for itself, or the mixture names
-        an unknown learner.
+        If the fit has one learner.
 
     Examples
     --------
     >>> import labelvalue as lv
     >>> fit = lv.testing.fake_fit(seed=1, learners=("line", "tree"))
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, learner="line")
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, learner=["line", "tree"])
     >>> found = benefit_over_learners(lv.decide(fit, case, max_labels=900, measure=False))
-    >>> bool((found["best"] >= found["mean"]).all()), bool((found["synergy"] >= 0).all())
-    (True, True)
+    >>> bool((found["synergy"] >= 0).all())  # trainings cost nothing here
+    True
     """
     fit, case = plan.fit, plan.case
-    known = fit.posterior[names.LEARNER].values.astype(str).tolist() if names.LEARNER in fit.posterior.dims else []
-    shares = _shares(known, case, mixture)
-    bought, done = {names.RECOMMENDED: plan.labels}, plan.interventions
-    every = {n: plan_outcomes(fit, replace(case, learner=n), bought, interventions=done) for n in known}
-    kept = {name: one for name, one in every.items() if shares.get(name, 0.0) > 0}
+    if names.LEARNER not in fit.posterior.dims:
+        fix = "give runs of several, in the column 'learner'"
+        raise input_error("the fit has one learner", fix, column=names.LEARNER)
+    known = fit.posterior[names.LEARNER].values.astype(str).tolist()
+    bought = {names.RECOMMENDED: plan.labels}
+    singly = [plan_outcomes(fit, replace(case, learner=n), bought, interventions=plan.interventions) for n in known]
     axis = xr.DataArray(known, dims=names.LEARNER, coords={names.LEARNER: known})
+    kinds = [names.VALUE, names.NET_BENEFIT, names.COST, names.ERROR]
+    kinds += [names.TARGET_REACHED] if case.value.target is not None else []
+    each = xr.concat([one[kinds].reset_coords(drop=True) for one in singly], dim=axis)
     at = {names.PLAN: names.RECOMMENDED}
-
-    def against_nothing(what: str) -> xr.DataArray:
-        parts = [one[what].sel(at) - one[what].sel({names.PLAN: names.NOTHING}) for one in every.values()]
-        return xr.concat([part.reset_coords(drop=True) for part in parts], dim=axis).transpose(
-            *names.SAMPLE, names.LEARNER
-        )
-
-    value, net = against_nothing(names.VALUE), against_nothing(names.NET_BENEFIT)
-    hidden = (value.max(names.LEARNER) > MUCH_BETTER * value.mean(names.LEARNER)).mean()
-    first = next(iter(kept.values()))
-    start = _together(kept, names.NOTHING, shares if mixture else None)
-    unit = unit_value(fit, case.value, first[names.DAYS].sel(at, drop=True))
-    cost = first[names.COST].sel(at, drop=True)  # labels and interventions once, one training
-
-    def brings(later: xr.DataArray) -> xr.DataArray:
-        return ((start - later) * unit).sum(names.SLICE) - cost
-
-    single = {name: brings(_error(one, names.RECOMMENDED)) for name, one in kept.items()}
-    best = max(single, key=lambda name: float(single[name].mean()))
-    more: Any = sum(retraining_cost(fit, case.costs, name) for name in [*kept][1:])
-    end = _together(kept, names.RECOMMENDED, shares if mixture else None)
-    portfolio = brings(end) - more
-    made = {
-        names.GAIN: (start - end).transpose(*names.SAMPLE, names.SLICE),
-        names.VALUE: value,
-        names.NET_BENEFIT: net,
-        "mean": net.mean(names.LEARNER),
-        "spread": net.std(names.LEARNER),
-        "best": net.max(names.LEARNER),
-        "portfolio": portfolio.transpose(*names.SAMPLE),
-        "synergy": (portfolio - single[best]).transpose(*names.SAMPLE),
-        "p_hidden": hidden,
-        "hidden": hidden > SURE,
-    }
-    found = xr.Dataset({name: part.reset_coords(drop=True) for name, part in made.items()})
-    top = known[int(net.mean(names.SAMPLE).values.argmax())]
-    found.attrs = {names.UNIT: first.attrs[names.UNIT], "best_learner": top}
-    found.attrs["sentence"] = _sentence(found, top)
-    return found
+    alone, own = each.sel(at, drop=True), plan.outcomes.sel(at, drop=True).reset_coords(drop=True)
+    saved = ((alone[names.ERROR] - own[names.ERROR]) * unit_value(fit, case.value, own[names.DAYS])).sum(names.SLICE)
+    if (target := case.value.target) is not None:
+        worth = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, own[names.DAYS])
+        saved = saved + worth * (own[names.TARGET_REACHED] - alone[names.TARGET_REACHED])
+    gained = each[[names.VALUE, names.NET_BENEFIT]]
+    made = (alone[[*gained]] - gained.sel({names.PLAN: names.NOTHING}, drop=True)).assign(
+        {SYNERGY: saved - (own[names.COST] - alone[names.COST])}
+    )
+    beside = made[SYNERGY].mean(names.SAMPLE).to_series()
+    kept = [name for name in learner_names(case.learner) if name in known]
+    made.attrs = {names.UNIT: plan.outcomes.attrs[names.UNIT], "best_learner": beside[kept].idxmin()}
+    return made.transpose(*names.SAMPLE, names.LEARNER)
 
 
-def _shares(known: list[str], case: Case, mixture: Mapping[str, float] | None) -> dict[str, float]:
-    checks = Checks()
-    if len(known) <= 1:
-        checks.wrong(names.LEARNER, "the fit has one learner", "give runs of several, in the column 'learner'")
-    if case.value.target is not None:
-        checks.wrong("value.target", "a target is reached by all learners together", "state per_error_point instead")
-    for name, share in (mixture or {}).items():
-        checks.number(f"mixture.{name}", share, above=True)
-        if name not in known:
-            why = f"unknown learner {name!r}{did_you_mean(name, known)}"
-            checks.wrong(f"mixture.{name}", why, f"one of {', '.join(known)}")
-    checks.finish()
-    if not mixture:
-        return dict.fromkeys(known, 1.0)
-    return {name: share / sum(mixture.values()) for name, share in mixture.items()}
-
-
-def _error(outcomes: xr.Dataset, plan: str) -> xr.DataArray:
-    return outcomes[names.ERROR].sel({names.PLAN: plan}, drop=True).reset_coords(drop=True)
-
-
-def _together(kept: Mapping[str, xr.Dataset], plan: str, mixture: Mapping[str, float] | None) -> xr.DataArray:
-    """Errors of the portfolio: the lowest in each draw and slice, or the mixture's."""
-    parts = [_error(one, plan) * (1.0 if mixture is None else mixture[name]) for name, one in kept.items()]
-    joined = xr.concat(parts, dim=names.LEARNER)
-    return joined.min(names.LEARNER) if mixture is None else joined.sum(names.LEARNER)
-
-
-def _sentence(found: xr.Dataset, top: str) -> str:
-    unit = found.attrs[names.UNIT]
-    mean = float(found["mean"].mean())
-    said = f"Over {found.sizes[names.LEARNER]} learners the labels bring {readable(mean)} {unit} on average"
-    own = float(found[names.NET_BENEFIT].sel({names.LEARNER: top}).mean())
-    if bool(found["hidden"]):
-        chance = float(found["p_hidden"])
-        said += f", which hides {top}, with {readable(own)} {unit}: "
-        said += f"1.5 times the average gain with probability {chance:.2f}"
+def portfolio_notes(plan: Decision) -> tuple[str, ...]:
+    """Say which learners a case keeps, where it keeps several, and what that is worth beside the best of them alone."""
+    learner = plan.case.learner
+    if isinstance(learner, str):
+        return ()
+    found = benefit_over_learners(plan)
+    best, unit = found.attrs["best_learner"], found.attrs[names.UNIT]
+    worth = found[SYNERGY].sel({names.LEARNER: best})
+    low, high = (readable(float(end), 3) for end in np.quantile(worth, TAILS))
+    if isinstance(learner, Mapping):
+        how = listed(f"{name} for {100 * share:.3g} % of the items" for name, share in learner.items())
     else:
-        said += f"; most under {top}, {readable(own)} {unit}"
-    low, middle, high = np.quantile(found["synergy"].values, [0.05, 0.5, 0.95])
-    return f"{said}. Keeping all adds {readable(middle, 3)} {unit} (90 % {readable(low, 3)} to {readable(high, 3)})."
+        how = f"{listed(learner)}, in each slice the one with the lowest error"
+    return (
+        f"{KEPT}: {how}, every one trained again; beside the best single one, {best}, that is worth "
+        f"{readable(float(worth.mean()), 3)} {unit} (90 % {low} to {high})",
+    )

@@ -9,6 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.learners import Learner, learner_names
 from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
@@ -48,20 +49,26 @@ def label_cost[Labels: (xr.DataArray, xr.Variable)](fit: Fit, costs: Costs, labe
     return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
 
 
-def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1, learner: str = "") -> Any:
+def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1, learner: Learner = "") -> Any:
     """Draw what a plan costs beside its labels: set-up of its batches, retraining, and the days until it starts."""
     batches = batches if isinstance(batches, xr.Variable) else xr.DataArray(batches)
     once = bare(retraining_cost(fit, costs, learner)) + _drawn(fit, costs, "start_delay") * _per_day(fit, costs)
     return batches * _drawn(fit, costs, "setup_per_batch") + (batches > 0) * once
 
 
-def retraining_cost(fit: Fit, costs: Costs, learner: str = "") -> xr.DataArray:
-    """Draw what training once more costs: what the case states, and the hours that the runs tell at its rate."""
-    stated = draws(fit, "costs.retraining", costs.retraining)
-    if costs.compute_per_hour == 0.0 or (seconds := training_seconds(fit, learner)) is None:
+def retraining_cost(fit: Fit, costs: Costs, learner: Learner = "") -> xr.DataArray:
+    """Draw what training every learner once more costs: what the case states, and the hours that the runs tell."""
+    stated = draws(fit, "costs.retraining", costs.retraining) * len(learner_names(learner))
+    if costs.compute_per_hour == 0.0 or (seconds := _seconds(fit, learner)) is None:
         return stated
-    rate = draws(fit, "costs.compute_per_hour", costs.compute_per_hour)
-    return stated + rate * draws(fit, f"{names.SECONDS}.{learner}", seconds) / HOUR
+    return stated + draws(fit, "costs.compute_per_hour", costs.compute_per_hour) * seconds / HOUR
+
+
+def _seconds(fit: Fit, learner: Learner) -> xr.DataArray | None:
+    """Draw the seconds of training every learner once; none where no run tells it."""
+    each = [(name, training_seconds(fit, name)) for name in learner_names(learner)]
+    known = [draws(fit, f"{names.SECONDS}.{name}", seconds) for name, seconds in each if seconds is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def training_seconds(fit: Fit, learner: str = "") -> Quantity | None:
@@ -69,10 +76,10 @@ def training_seconds(fit: Fit, learner: str = "") -> Quantity | None:
 
     ``None`` where no run tells it. The interval is that of one more training, not of their mean.
     """
-    return fit.once((names.SECONDS, learner), lambda: _seconds(fit, learner))
+    return fit.once((names.SECONDS, learner), lambda: _told_by_runs(fit, learner))
 
 
-def _seconds(fit: Fit, learner: str) -> Quantity | None:
+def _told_by_runs(fit: Fit, learner: str) -> Quantity | None:
     runs = fit.runs[[names.LEARNER, names.REPLICATE, names.LABELS, names.OTHER_LABELS, names.SECONDS]].to_dataframe()
     runs["size"] = runs[names.LABELS] + runs[names.OTHER_LABELS]
     told = runs[(runs[names.SECONDS] > 0) & (runs["size"] > 0)]
@@ -118,7 +125,7 @@ def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
     return (luck >= share).astype(float)
 
 
-def notes_of(fit: Fit, costs: Costs, learner: str = "") -> tuple[str, ...]:
+def notes_of(fit: Fit, costs: Costs, learner: Learner = "") -> tuple[str, ...]:
     """Say what in the costs a reader may take for a slip, and what of them the runs told."""
     said = []
     free = [name for name in map(str, fit.slices) if of_slice(costs.price_per_label, name)[1] == 0]
@@ -129,13 +136,12 @@ def notes_of(fit: Fit, costs: Costs, learner: str = "") -> tuple[str, ...]:
     if fails > 0:
         said.append(f"retraining brings nothing with probability {fails:.2g}: in gains and worth, not in P(gain > 0)")
     if costs.compute_per_hour != 0.0:
-        seconds = training_seconds(fit, learner)
-        if seconds is None:
+        drawn = _seconds(fit, learner)
+        if drawn is None:
             said.append("costs.compute_per_hour counts nothing, since no run tells its seconds")
         else:
-            drawn = draws(fit, f"{names.SECONDS}.{learner}", seconds)
             ends = [readable(float(end), 2) for end in np.quantile(drawn, [0.5, *TAILS])]
-            money = float((retraining_cost(fit, costs, learner)).mean())
+            money = float(retraining_cost(fit, costs, learner).mean())
             said.append(
                 f"training on today's labels takes {ends[0]} seconds by the runs (90 % {ends[1]} to {ends[2]}): "
                 f"retraining costs {readable(money, 3)}"

@@ -14,7 +14,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import SliceErrors, errors_of_slices, outcomes_of_slices, plan_outcomes
-from labelvalue.decisions.outcomes.errors import chosen_curves, errors_at, evaluation_cost
+from labelvalue.decisions.outcomes.errors import error_now, errors_at, evaluation_cost
 from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decisions.search.menu import Menu
 from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
@@ -124,9 +124,7 @@ def list_purchases(
     found = outcomes_of_slices(fit, case, drawn or errors_to_list(fit, case, max_labels, lot))
     net = _flat(found[names.VALUE] - found[names.COST])
     spend = found[names.COST].mean(names.SAMPLE).values
-    now = chosen_curves(fit, case)[0][names.ERROR_NOW]
-    now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*names.SAMPLE, names.SLICE)], 0), drop=True)
-    errors = _flat(now - found[names.GAIN])
+    errors = _flat(error_now(fit, case) - found[names.GAIN])
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)
@@ -203,7 +201,7 @@ SHIFTS = 10
 
 def adds_up(fit: Fit, case: Case) -> bool:
     """Say whether net benefits of single slices add up to that of a plan."""
-    return names.TRANSFER not in chosen_curves(fit, case)[0] or case.value.target is not None
+    return names.TRANSFER not in fit.posterior or case.value.target is not None
 
 
 def seen_from(

@@ -8,11 +8,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.outcomes.errors import effect_origin, noise_known, of_leader
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.listing import thinned
-from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
+from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.learners_and_suites import only_curves
 from labelvalue.forecast.interventions.alternatives import ActiveLearning
 from labelvalue.forecast.interventions.exchange_rate import exchange_rate, quality_frontier
@@ -41,10 +41,10 @@ class Offer:
 def offers(plan: Decision) -> Iterator[Offer]:
     """Price the interventions of a case in plain labels, at today's position."""
     few, some, case = thinned(plan.fit, FEW), thinned(plan.fit, SOME), plan.case
-    chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}
     for one in case.interventions:
-        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
-        total = worth.sum(names.SLICE, skipna=False, keep_attrs=True)
+        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label)
+        both = {key: of_leader(some, case, worth[key]) for key in (names.EQUIVALENT_LABELS, names.BREAK_EVEN)}
+        total = xr.Dataset(both, attrs=worth.attrs).sum(names.SLICE, skipna=False, keep_attrs=True)
         yield Offer(one, total, effect_origin(few, case, one), one.name in plan.interventions)
 
 
@@ -83,9 +83,10 @@ def _votes(plan: Decision, name: str) -> int:
 
 
 def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
-    """The fit of one slice under the learner and suite that decide, with the runs of these."""
-    chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
-    return only_curves(fit, chosen, [name])
+    """The fit of one slice under the learner that leads there and the suite that decides, with the runs of these."""
+    leads = {d: of_leader(fit, case, fit.position[d]) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
+    own = {d: one.sel({names.SLICE: name}) if one.dims else one for d, one in leads.items()}
+    return only_curves(fit, {d: str(one.item()) for d, one in own.items()}, [name])
 
 
 def price_ratio(fit: Fit, case: Case | None, strategy: str) -> tuple[Any, bool]:

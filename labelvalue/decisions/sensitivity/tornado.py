@@ -17,7 +17,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
-from labelvalue.decisions.outcomes.errors import chosen_curves, plan_table
+from labelvalue.decisions.outcomes.errors import chosen_curves, error_now, plan_table
 from labelvalue.decisions.outcomes.uncertain import uncertain_inputs, weighed_otherwise
 from labelvalue.decisions.search.listing import alternatives, thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed, scores_of
@@ -126,8 +126,7 @@ def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:
 
 def _concentrated(fit: Fit, case: Case, labels: xr.DataArray, everywhere: xr.DataArray) -> xr.DataArray:
     """All wrong labels of a plan in the weakest slice that it buys labels for."""
-    posterior, _ = chosen_curves(fit, case)
-    error = posterior[names.ERROR_NOW].mean([d for d in posterior[names.ERROR_NOW].dims if d != names.SLICE])
+    error = error_now(fit, case).mean(names.SAMPLE)
     weakest = error.where(labels > 0, -np.inf).argmax(names.SLICE)
     chosen = xr.DataArray(np.arange(labels.sizes[names.SLICE]), dims=names.SLICE) == weakest
     wrong = (labels * everywhere).sum(names.SLICE)

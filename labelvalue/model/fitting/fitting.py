@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,9 @@ from labelvalue.model.curve.effective_labels import set_evaluation_noise, useles
 from labelvalue.model.curve.observations import CURVE, discounted, observe
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.fitting import data_checks
-from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items
-from labelvalue.model.hierarchy.specification import Model, get_model, model_source
+from labelvalue.model.fitting.blending import blend
+from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items, noted
+from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, model_source
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.chains import ChainFolder
@@ -64,7 +66,8 @@ def fit(
         learners or suites are dims of the fit; strategies get an efficiency against random; ``label_noise`` of
         training sets costs effective labels.
     model : str or Model
-        Name of an installed model, or the object.
+        Name of an installed model, or the object; ``"power_law+exponential"`` fits both and blends the fits by
+        stacking (:func:`labelvalue.diagnostics.blend`), in which case ``priors`` are those that all share.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
     labels_now : mapping of str to int, optional
@@ -121,12 +124,15 @@ def fit(
     >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
     """
     _check_runs(runs)
+    if JOIN in (chosen := get_model(model)).name:
+        of_all: dict[str, Any] = {"labels_now": labels_now, "classes": classes, "evaluation_noise": evaluation_noise}
+        of_all |= {"discount": discount, "random_seed": random_seed, "draws": draws, "tune": tune, "chains": chains}
+        return _blended(runs, chosen, priors or {}, progress=progress, checkpoint=checkpoint, **of_all)
     kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(told, show=progress))
     runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
     observations = observe(runs, _classes(classes, runs))
     several = [len(set(observations[key].values)) for key in (names.SLICE, names.LEARNER)]
-    chosen = get_model(model)
     chosen = dataclasses.replace(chosen, priors=chosen.priors.suited(*several).replace(priors or {}))
     observations = set_evaluation_noise(observations, evaluation_noise)
     now = _labels_now(labels_now, observations, _recorded(runs))
@@ -151,6 +157,19 @@ def fit(
         **{name: getattr(settings, name) for name in ("draws", "tune", "chains")},
     }
     return assemble(runs, observations, now, posterior, stats, chosen, judged, settings, notes, asked)
+
+
+def _blended(runs: xr.Dataset, model: Model, priors: Mapping[str, Prior], **asked: Any) -> Fit:
+    """Fit every model of a blend; where one fit is refused, that one is what came."""
+    several = [len(set(runs[key].values.astype(str))) for key in (names.SLICE, names.LEARNER)]
+    shared = model.priors.suited(*several).replace(priors)
+    fits: dict[str, Fit] = {}
+    for name in model.name.split(JOIN):
+        fits[name] = fit(runs, name, priors=shared, **asked)
+        if fits[name].diagnostics.verdict == "refused":
+            return noted(fits[name], f"of the blend {model.name} this model was refused; the others are not shown")
+    made = blend(fits)
+    return dataclasses.replace(made, model=dataclasses.replace(model, priors=shared))
 
 
 def _plain(value: object) -> object:

@@ -222,7 +222,8 @@ def _join(fit: Fit, name: str, drawn: xr.Dataset, position: xr.Dataset, note: st
     here = position.expand_dims(label)
     order = fit.posterior[names.ERROR_REFERENCE].dims
     parameters = drawn.expand_dims(label).transpose(*order, ...)
-    parameters = parameters.assign(at_now(parameters, here, fit.model, fit.walks).data_vars)
+    of_draws = {n: fit.posterior[n] for n in (names.FAMILY,) if n in fit.posterior}
+    parameters = parameters.assign(at_now(parameters.assign(of_draws), here, fit.model, fit.walks).data_vars)
     groups = {names.POSTERIOR: _beside(fit.posterior, parameters), POSITION: _beside(fit.position, here)}
     flags = {**fit.diagnostics.flags, name: (names.BORROWED,)}
     wider = noted(altered(fit, groups), note)

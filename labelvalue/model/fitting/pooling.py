@@ -106,9 +106,9 @@ def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
         raise ValueError(f"dim must be 'learner' or 'suite', got {dim!r}")
     draws = fit.posterior
     crossed = [key for key in CURVE_KEYS if f"{BETWEEN}_{key}s" in draws]
-    if not {names.SLICE, dim} <= {*crossed}:
+    if not {names.SLICE, dim} <= {*crossed} or SPREAD not in fit.model.priors:
         raise ValueError(
-            f"what one {dim} says of another is told by several slices and several {dim}s; this fit lacks them"
+            f"what one {dim} says of another is told by several slices and {dim}s under one model; this fit lacks them"
         )
     others = [key for key in crossed if key != dim]
     found = _share([draws[f"{BETWEEN}_{key}s"] for key in others], draws[SPREAD]).rename(names.CARRY_OVER)

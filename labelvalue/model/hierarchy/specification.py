@@ -10,23 +10,23 @@ import functools
 import hashlib
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.families import log_steepness, namespace, signed_exp, softplus
 from labelvalue.model.curve.observations import TYPICAL_ELASTICITY
 from labelvalue.model.prior.priors import Priors
-from labelvalue.problems import did_you_mean
+from labelvalue.problems import did_you_mean, input_error
 
 if TYPE_CHECKING:
     import pymc as pm
-    import xarray as xr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,13 +177,53 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted({point.name for point, _ in _points(GROUP)}))
 
 
+JOIN = "+"  # between the names of models that are blended
+
+
+def blended_model(parts: Sequence[Model]) -> Model:
+    """Make the model of a blend: each draw's curve is that of its family; its priors are those that all parts share."""
+    first, *others = (part.priors for part in parts)
+    alike = [n for n in first if all(n in o and o[n] == first[n] for o in others)]
+    level = {n: p for n, p in first.between_learners.items() if all(o.between_learners.get(n) == p for o in others)}
+    shared = Priors({n: first[n] for n in alike}, {n: p for n, p in level.items() if n in alike})
+    told = ", ".join(part.name for part in parts)
+    return Model(
+        name=JOIN.join(part.name for part in parts),
+        description=f"A blend: each draw is of one of the families {told}, in proportion to their stacking weights.",
+        priors=shared,
+        build=_not_built,
+        curve=functools.partial(_by_family, tuple(part.curve for part in parts)),
+        floor_share=functools.partial(_by_family, tuple(part.floor_share for part in parts)),
+        parameters=functools.partial(_of_all, tuple(part.parameters for part in parts)),
+        stems=tuple(dict.fromkeys(stem for part in parts for stem in part.stems)),
+    )
+
+
+def _by_family(parts: tuple[Callable[..., Any], ...], *given: Any) -> Any:
+    """What the family of each draw says; the parameters come last."""
+    family, found = given[-1][names.FAMILY], parts[0](*given)
+    where: Any = np.where if isinstance(family, np.ndarray) else xr.where
+    for number, part in enumerate(parts[1:], start=1):
+        found = where(family == number, part(*given), found)
+    return found
+
+
+def _of_all(parts: tuple[Callable[..., dict[str, Any]], ...], levels: Any, power: Any) -> dict[str, Any]:
+    """Parameters of all families, of which each draw's own are read."""
+    return {name: value for part in reversed(parts) for name, value in part(levels, power).items()}
+
+
+def _not_built(*_: Any) -> Any:
+    raise input_error("a blend is not sampled itself", "fit its models, and blend the fits", column="model")
+
+
 def get_model(model: str | Model) -> Model:
     """Return the model of a name; a :class:`Model` is returned as it is.
 
     Parameters
     ----------
     model : str or Model
-        Name of an entry point, or the object itself.
+        Name of an entry point, or several joined by ``+``, which are blended; or the object itself.
 
     Returns
     -------
@@ -208,6 +248,8 @@ def get_model(model: str | Model) -> Model:
         raise TypeError(f"model must be a name or a labelvalue.Model, got {type(model).__name__}")
     if (found := _load(model, GROUP, Model)) is not None:
         return found
+    if JOIN in model:
+        return blended_model([get_model(part) for part in model.split(JOIN)])
     known = model_names()
     raise ValueError(f"unknown model {model!r}{did_you_mean(model, known)} Installed models: {', '.join(known)}")
 

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.case.learners import joined, learner_names
 from labelvalue.forecast.backtesting.backtesting import REPEATS, RULES, measured_now, model_samples, rule_samples
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
@@ -175,10 +176,15 @@ def scored(
 def milestone(promised: Mapping[str, Any], batch: xr.Dataset) -> dict[str, Any] | None:
     """Hold what a batch measured against the errors that an advice promised for its parts."""
     frame = frame_of(batch, SIZE)
-    own = (frame[names.LEARNER] == promised[names.LEARNER]) & (frame[names.SUITE] == promised[names.SUITE])
-    frame = frame[own & frame["plain"]]
-    frame = frame[(frame[names.LABELS] == frame.groupby(names.SLICE)[names.LABELS].transform("max"))]
-    seen = frame.groupby(names.SLICE)[[names.ERROR, names.LABELS]].mean()
+    kept = learner_names(promised[names.LEARNER])
+    own = frame[names.LEARNER].isin(kept) & (frame[names.SUITE] == promised[names.SUITE])
+    frame, each = frame[own & frame["plain"]], [names.SLICE, names.LEARNER]
+    frame = frame[(frame[names.LABELS] == frame.groupby(each)[names.LABELS].transform("max"))]
+    measured = frame.groupby(each)[[names.ERROR, names.LABELS]].mean().unstack().dropna()  # noqa: PD010  one cell each
+    if not {*kept} <= {*frame[names.LEARNER]}:
+        return None
+    errors = joined(promised[names.LEARNER], [measured[names.ERROR, name] for name in kept])
+    seen = pd.DataFrame({names.ERROR: errors, names.LABELS: measured[names.LABELS].min(axis=1)})
     weights, now = (pd.Series(promised[key], dtype=float) for key in ("weights", names.LABELS_NOW))
     if not weights.index.isin(seen.index).all():
         return None

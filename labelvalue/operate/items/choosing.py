@@ -11,9 +11,9 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.outcomes.errors import of_leader
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin
-from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
@@ -304,13 +304,12 @@ def _ways(
     fit, case = of.fit, of.case
     if names.EFFICIENCY not in fit.posterior:
         return {}, ["items are drawn at random: the runs tried no other strategy"]
-    here = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
+    now = of_leader(fit, case, fit.position[names.LABELS_NOW])
     known = QUERIES | dict(own)
     ways, notes = {}, []
     for name, count in counts.items():
-        at = here | {names.SLICE: name}
-        size = int(fit.position[names.LABELS_NOW].sel(at)) + count
-        worth = strategy_efficiency(fit, [size]).squeeze(names.LABELS)
+        at = {names.SLICE: name}
+        worth = of_leader(fit, case, strategy_efficiency(fit, [int(now.sel(at)) + count]).squeeze(names.LABELS))
         worth = worth.sel({d: v for d, v in at.items() if d in worth.dims})
         mean, pays = worth.mean(names.SAMPLE), (worth > 1).mean(names.SAMPLE)
         tried = [str(s) for s in worth[names.STRATEGY].values if str(s) in known and _can(str(s), estimator, own)]

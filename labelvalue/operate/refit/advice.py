@@ -18,6 +18,7 @@ from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, STATE, WORD
 from labelvalue.decisions.case.case import Case, chosen_of, parse_case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.pilots import PILOT
+from labelvalue.decisions.outcomes.errors import of_leader
 from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
@@ -170,15 +171,13 @@ def _described(made: Decision) -> dict[str, Any]:
 def _milestones(made: Decision, weights: xr.DataArray) -> dict[str, Any]:
     """The error that is promised after each part of the plan, and all that is needed to judge it once it is there."""
     fit, table = made.fit, plan_milestones(made)
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
-    at = {d: chosen_of(made.case, fit, d) if d in fit.position.dims else one[0] for d, one in only.items()}
-    now = fit.position[names.LABELS_NOW]
-    now = now.sel({d: name for d, name in at.items() if d in now.dims})
+    now = of_leader(fit, made.case, fit.position[names.LABELS_NOW])
     return {
         "now": table.attrs["now"],
         "weights": {str(name): float(share) for name, share in weights.to_series().items()},
         names.LABELS_NOW: {str(name): int(count) for name, count in now.to_series().items()},
-        **at,
+        names.LEARNER: made.case.learner or fit.settings["learners"][0],
+        names.SUITE: chosen_of(made.case, fit).get(names.SUITE, fit.settings["suites"])[0],
         "rows": records(table),
     }
 

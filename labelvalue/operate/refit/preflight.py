@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.hierarchy.specification import Model, get_model, model_names
+from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, model_names
 from labelvalue.model.prior.priors import Prior, Priors
 from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.operate.store.configuration import FILE, Configuration
@@ -44,8 +44,8 @@ def model_of(configuration: Configuration) -> tuple[Model, Priors]:
 
 def _model_problems(configuration: Configuration) -> Iterator[Problem]:
     name, known = configuration.fit.model, model_names()
-    if name not in known:
-        why = f"unknown model{did_you_mean(name, known)}"
+    if unknown := [part for part in name.split(JOIN) if part not in known]:
+        why = f"unknown model{did_you_mean(unknown[0], known)}"
         yield Problem(file=FILE, column="fit.model", value=name, why=why, fix=f"one of {', '.join(known)}")
         return
     there = get_model(name).priors

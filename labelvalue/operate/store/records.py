@@ -67,6 +67,10 @@ def _word(*words: str) -> Test:
     return lambda value: None if value in words else f" is none of {', '.join(words)}"
 
 
+def _either(*tests: Test) -> Test:
+    return lambda value: None if any(test(value) is None for test in tests) else tests[0](value)
+
+
 def _list(test: Test, count: int | None = None) -> Test:
     def each(value: object) -> Fault:
         if not isinstance(value, list) or (count is not None and len(value) != count):
@@ -123,6 +127,7 @@ def _by_word(key: str, **tables: Test) -> Test:
 
 
 _TEXT, _SHA, _ID, _STATE = _text(), _text(SHA), _text(ID), _word(names.PASS, names.STOP, names.INCONCLUSIVE)
+_LEARNER = _either(_TEXT, _list(_TEXT), _by_name(_number))  # one, the best of several, or shares
 _MONEY = _table(mean=_number, mcse=_number, low=_number, high=_number)
 _QUANTILES = _table(**dict.fromkeys(("0.05", "0.25", "0.5", "0.75", "0.95"), _number))
 _CURVE = {names.SLICE: _TEXT, names.LEARNER: _TEXT, names.SUITE: _TEXT}
@@ -156,7 +161,7 @@ _MILESTONES = _table(
     now=_number,
     weights=_by_name(_number),
     labels_now=_by_name(_whole),
-    learner=_TEXT,
+    learner=_LEARNER,
     suite=_TEXT,
     rows=_list(
         _table(
@@ -184,7 +189,7 @@ _ADVICE = {
     names.GAIN: _MONEY,
     names.UNIT: _TEXT,
     "total": _whole,
-    "learner": _TEXT,
+    "learner": _LEARNER,
     "milestones_": _or_null(_MILESTONES),
 }
 SHAPES: Mapping[str, Test] = {

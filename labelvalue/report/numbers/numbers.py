@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.learners import learner_names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.gains import impact, predict_gain, whole_numbers
 from labelvalue.forecast.gains.learners_and_suites import on_suite
@@ -317,7 +318,7 @@ def collect(
     compared = numbers["decision"]["by_learner"]
     budget = compared[0][names.BUDGET] if compared else max(given.tolist(), default=0) or None
     numbers["diversity"] = "" if gain is None else diversity_sentence(fit, ci_prob)
-    first = "" if case is None else case.learner
+    first = "" if case is None else learner_names(case.learner)[0]
     numbers["steps"] = [] if gain is None else step_sentences(fit, gain, budget, first, ci_prob)
     numbers["suites"] = (
         None if gain is None else suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)

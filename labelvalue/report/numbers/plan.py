@@ -20,6 +20,7 @@ from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_again
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, gain_under_mix, rank_stability, score_plans
 from labelvalue.decisions.outcomes.idle import drift_notes
+from labelvalue.decisions.outcomes.portfolio import KEPT
 from labelvalue.decisions.outcomes.waiting import change_words
 from labelvalue.decisions.sensitivity.money import cost_parts, ladder
 from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
@@ -136,6 +137,7 @@ def decision_text(decision: Decision) -> str:
     unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
     if numbers["rules"]:
         sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
+    sheet.write(*(f"Note: {note}" for note in decision.notes if note.startswith(KEPT)))
     return sheet.text().rstrip()
 
 

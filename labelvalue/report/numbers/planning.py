@@ -14,6 +14,7 @@ from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import worth_of_knowing
 from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
+from labelvalue.decisions.outcomes.errors import error_now
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
 from labelvalue.decisions.sensitivity.tornado import stressed, swings, vary_case
@@ -48,6 +49,7 @@ def decision_numbers(
     known = worth_of_knowing(plan, inputs, alternative)
     return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "planned": _planned(own, plan, ci_prob),
+        "today": _today(plan, ci_prob),
         "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),
         "regret": regret_numbers(plan) if case.scenarios else [],
@@ -98,6 +100,12 @@ def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, 
             error = own[names.ERROR].sel({names.SLICE: name})
             rows.append({names.SLICE: name, names.LABELS: labels} | spread(error, ci_prob))
     return rows
+
+
+def _today(plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
+    """The error of each slice now, by the learners of the case."""
+    now = error_now(plan.fit, plan.case)
+    return [{names.SLICE: n, names.ERROR_NOW: spread(now.sel({names.SLICE: n}), ci_prob)} for n in plan.labels]
 
 
 def _together(plan: Decision) -> float | None:

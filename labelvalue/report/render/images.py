@@ -164,8 +164,9 @@ def curve_images(
     """Draw the learning curves of slices, some panels a picture."""
     learners = fit.position.sizes.get(names.LEARNER, 1)
     step = max(PANELS // learners, 1)
-    planned = {} if plan is None else {row[names.SLICE]: row for row in plan["planned"]}
     learner = None if plan is None else plan[names.LEARNER]
+    bought_for = plan["planned"] if plan and isinstance(learner, str) else []  # a portfolio's error is on no one curve
+    planned = {row[names.SLICE]: row for row in bought_for}
     for start in range(0, len(slices), step):
         chosen = slices[start : start + step]
         bought = {name: row[names.LABELS] for name, row in planned.items()}

@@ -6,6 +6,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.case.guardrails import TAKEN
+from labelvalue.decisions.case.learners import learner_names
 from labelvalue.decisions.search.listing import HALF
 from labelvalue.decisions.sensitivity.money import AS_PLANNED
 from labelvalue.decisions.sensitivity.what_if import PRICE
@@ -28,7 +29,7 @@ def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """
     plan = numbers[names.PLAN]
     if plan is not None and plan["plan"]["total"]:
-        now = {row[names.SLICE]: row for row in _of_learner(numbers, plan["learner"])}
+        now = {row[names.SLICE]: row for row in plan["today"]}
         rows = [_row(row[names.SLICE], now[row[names.SLICE]], row, "low", "high") for row in plan[names.GAIN]]
         return _shown(rows, None) | {"title": TITLES[plan["verdict"]]}
     compared = numbers["decision"]["by_learner"]
@@ -36,16 +37,19 @@ def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
         return _shown([], None)
     budget, several = compared[0][names.BUDGET], len(numbers["learners"]) > 1
     rows = []
-    for row in numbers["slices"] if plan is None else _of_learner(numbers, plan["learner"]):
+    for row in numbers["slices"] if plan is None else _of_learners(numbers, plan["learner"]):
         gain = next(g for g in row["gains"] if g[names.BUDGET] == budget)
         title = f"{row[names.SLICE]} · {row[names.LEARNER]}" if several and plan is None else row[names.SLICE]
         rows.append(_row(title, row, {names.GAIN: gain[MEAN], **gain, names.LABELS: 0}, LOWER, UPPER))
     return _shown(rows, budget)
 
 
-def _of_learner(numbers: Mapping[str, Any], learner: str | None) -> list[Mapping[str, Any]]:
-    wanted = learner or (numbers["learners"][0] if numbers["learners"] else None)
-    return [row for row in numbers["slices"] if row.get(names.LEARNER, wanted) == wanted]
+def _of_learners(numbers: Mapping[str, Any], learner: Any) -> list[Mapping[str, Any]]:
+    """The row of each slice under the learner that decides, of several under the one with the lowest error now."""
+    wanted = learner_names(learner) if learner else numbers["learners"][:1]
+    rows = [row for row in numbers["slices"] if row.get(names.LEARNER) in (None, *wanted)]
+    lowest = {row[names.SLICE]: row for row in sorted(rows, key=lambda row: -row[names.ERROR_NOW][MEAN])}
+    return [row for row in rows if lowest[row[names.SLICE]] is row]
 
 
 def _row(title: str, now: Mapping[str, Any], gain: Mapping[str, Any], low: str, high: str) -> dict[str, Any]:
