@@ -85,9 +85,8 @@ def _of(
 ) -> Any:
     """Deviations that sum to nothing along the last dim, pooled; in coordinates that suit the data.
 
-    With few judgements, standardised. With many, which tell each level far better than mean and spread, levels are
-    sampled under a density of spread 1, which the potential replaces. They start where the majority of votes puts them:
-    from where everybody seems worse than chance, classes change places, and no chain comes back.
+    Standardised where judgements are few, else levels under a density of spread 1, which the potential replaces,
+    started where the majority of votes puts them.
     """
     shape = tuple(judgements.sizes[d] for d in dims)
     scale = variable(spread, priors[spread])

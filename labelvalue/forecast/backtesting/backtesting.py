@@ -30,10 +30,7 @@ SAMPLES = 1000  # bootstrap samples of a forecast
 
 @dataclass(frozen=True, eq=False)
 class ResampledMeans:
-    """Mean error at each size of one curve, as observed and under resampled replicates.
-
-    Shapes: ``labels``, ``observed`` (size), ``resampled`` (sample, size).
-    """
+    """Mean error at each size of a curve: ``labels``, ``observed`` (size), ``resampled`` (sample, size)."""
 
     labels: np.ndarray
     observed: np.ndarray

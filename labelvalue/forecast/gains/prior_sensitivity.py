@@ -31,11 +31,7 @@ SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
-
-    Shapes: ``ratios``, log of its density over that of the fit (chain, draw); ``counts``, what each run counts for
-    (run).
-    """
+    """Another posterior: log density over that of the fit, ``ratios`` (chain, draw); ``counts`` (run) to fit it."""
 
     ratios: xr.DataArray
     counts: np.ndarray | None = None
@@ -79,10 +75,7 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
 
 
 def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
-    """Smooth importance ratios (chain, draw) to logs of weights that sum to 1 (Vehtari and others 2024, JMLR 25).
-
-    Attributes: ``pareto_k``; ``reliable``, whether it is at most min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``.
-    """
+    """Smooth importance ratios (chain, draw) to logs of weights that sum to 1 (Vehtari and others 2024, JMLR 25)."""
     from arviz_stats.base import array_stats
 
     ordered = log_ratios.transpose(*names.SAMPLE)

@@ -19,11 +19,10 @@ from labelvalue.settings import Checks, Settings, Text, listed, put
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What is changed about a forecast; every field is a number or draws, and the defaults change nothing.
+    """What is changed about a forecast, in numbers or draws; the defaults change nothing.
 
-    ``worth`` is what one newly bought label counts for in plain ones, ``added`` effective labels added at once;
-    ``old_noise`` and ``new_noise`` are shares of wrong labels; ``excess``, ``elasticity`` and ``floor`` factors on the
-    error above the floor, on how fast that part falls, and on the floor; ``learner`` whose curve holds from then on.
+    ``worth`` of a new label in plain ones, effective labels ``added`` at once, shares of wrong labels, factors on
+    ``excess``, ``elasticity`` and ``floor``, the ``learner`` from then on.
     """
 
     worth: Any = 1.0
@@ -38,11 +37,7 @@ class Changes:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Where a forecast stands before anything is changed: draws and position of the slices in question.
-
-    Shapes: ``bought`` (size, and slice, chain, draw); ``noise``, the share of wrong plain labels (slice, chain, draw),
-    ``None`` where it is not known.
-    """
+    """A forecast before changes: draws, labels ``bought`` (size), ``noise`` of plain labels (slice, chain, draw)."""
 
     fit: Fit
     posterior: xr.Dataset
@@ -70,11 +65,7 @@ class Standing:
 
 
 def changed_error(standing: Standing, changes: Changes) -> xr.DataArray:
-    """Draw the expected error after labels were bought under changes.
-
-    Own labels, bought ones by their worth, and added ones count for the information that their noise leaves, relative
-    to plain labels; labels of other slices stay as they are.
-    """
+    """Draw the expected error after labels were bought under changes; labels of other slices stay as they are."""
     position = standing.position
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
     count = now + changes.worth * standing.bought + changes.added

@@ -134,10 +134,7 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
 
 
 def above_log(data: Mapping[Any, Any], churn: Any) -> Any:
-    """How far a cell's log error lies above the log of its mean, on average, (curve, knot, slot).
-
-    The log of a mean lies below by half of its variance, which cells are given for answers drawn anew in every run.
-    """
+    """How far a cell's log error lies above the log of its mean, on average (curve, knot, slot): half its variance."""
     return 0.5 * data["sampling_variance"] * (1.0 - _sampled_anew(data, churn))
 
 

@@ -88,10 +88,7 @@ def cells_of(fit: Fit) -> Cells:
 
 
 def given_the_others(residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Log density of each residual of a curve given its other residuals.
-
-    Shapes: ``residual``, ``noise`` (..., cells), ``slope_sd`` (...), ``distance`` (cells,); gives (..., cells).
-    """
+    """Log density of each residual of a curve (..., cells) given its others; ``slope_sd`` (...)."""
     miss, variance = missed_by(residual, noise, slope_sd, distance)
     return -0.5 * (np.log(2.0 * np.pi * variance) + miss**2 / variance)
 

@@ -74,11 +74,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class LabelModel:
-    """A model of what annotators do: which label they give, how long they take.
-
-    ``build`` takes what :func:`labelvalue.model.annotators.judgements.count_judgements` (``dawid_skene``) or
-    :func:`labelvalue.model.annotators.work.count_times` (``work_time``) returns.
-    """
+    """A model of annotators; ``build`` takes what ``count_judgements`` or ``count_times`` returns."""
 
     name: str
     description: str
@@ -88,10 +84,9 @@ class LabelModel:
 
 @dataclasses.dataclass(frozen=True)
 class ShapeParameter:
-    """A parameter of a curve's shape that is pooled over curves.
+    """A pooled parameter of a curve's shape, with priors ``{stem}_mean`` and ``{stem}_spread``.
 
-    Its priors are ``{stem}_mean`` and ``{stem}_spread``, ``variable`` its name in the posterior, and ``link``, plain
-    arithmetic, leads there from the unbounded level. ``from_above`` samples the mean by what lies above it.
+    ``link`` leads from the unbounded level to ``variable``; ``from_above`` samples the mean by what lies above it.
     """
 
     stem: str
@@ -101,10 +96,7 @@ class ShapeParameter:
 
 
 def _share_of_bending(level: Any) -> Any:
-    """Bending = elasticity of the part above the floor over elasticity of the whole, less 1.
-
-    Linear for large values, where a logit would make the sampler run into an exponential wall.
-    """
+    """Elasticity above the floor over that of the whole, less 1, of a level; linear for large values."""
     bending = softplus(level)
     return bending / (1.0 + bending)
 

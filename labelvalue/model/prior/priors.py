@@ -195,10 +195,7 @@ class Priors(Mapping[str, Prior]):
 
 
 def read_priors(file: Traversable, *bases: Priors) -> Priors:
-    """Read a prior bank: a TOML file with one table a prior and a ``provenance`` text.
-
-    What it leaves out stands in the bases, the last first: whole priors, or how one is distributed and what it means.
-    """
+    """Read a prior bank, a TOML file with a table a prior and ``provenance``; the rest stands in the bases."""
     content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     provenance = content.pop("provenance")
     bank = Priors({})
@@ -260,10 +257,7 @@ def group_level(posterior: xr.Dataset, name: str) -> list[xr.DataArray]:
 
 
 def log_prior(posterior: xr.Dataset, name: str, prior: Prior, *, unbounded: bool = False) -> xr.DataArray:
-    """Log density of a prior at every draw, summed over the variables that have it.
-
-    Shapes: gives (chain and draw).
-    """
+    """Log density of a prior at every draw (chain, draw), summed over the variables that have it."""
     sample = names.SAMPLE
     total = xr.zeros_like(posterior[names.ERROR_NOW].isel({d: 0 for d in _others(posterior)}, drop=True))
     for values in group_level(posterior, name):

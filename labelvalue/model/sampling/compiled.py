@@ -69,10 +69,7 @@ def variables(dim, expanded, x, out, data):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the variables of a draw lie in one row of numbers: the unconstrained first, then all others.
-
-    ``places`` are the first number of each and the one after its last.
-    """
+    """How a draw's variables lie in one row, unconstrained first; ``places`` are where each begins, and the end."""
 
     names: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
@@ -83,11 +80,7 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class CompiledModel:
-    """A compiled PyMC model.
-
-    ``density`` and ``variables`` are of the types that :mod:`labelvalue.model.sampling.hmc` names; ``start`` makes
-    unconstrained numbers of a seed; ``data`` is in the order in which the functions know it.
-    """
+    """A compiled PyMC model: its functions, what makes a start of a seed, and its data in the functions' order."""
 
     layout: Layout
     dims: Mapping[str, tuple[str, ...]]

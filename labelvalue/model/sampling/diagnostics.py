@@ -19,21 +19,7 @@ Verdict = Literal["ok", "flagged", "refused"]
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
-    """Thresholds of one verdict.
-
-    Parameters
-    ----------
-    rhat : float
-        Largest rank-normalised split R-hat allowed.
-    ess : float
-        Smallest bulk and tail effective sample size allowed (draws).
-    divergences : float
-        Largest share of divergent draws allowed.
-    bfmi : float
-        Smallest energy fraction of missing information allowed in any chain.
-    depth : float
-        Largest share of draws that may end at the tree depth limit.
-    """
+    """Thresholds of one verdict; ``divergences`` and ``depth`` (draws at the tree's limit) are shares."""
 
     rhat: float
     ess: float
@@ -251,19 +237,9 @@ def _moving(draws: np.ndarray) -> np.ndarray:
 
 
 def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
-    """How large R-hat may be for the worst of many scalars.
+    """How large R-hat may be for the worst of many scalars: what it exceeds in one fit of twenty that has converged.
 
-    That of one scalar is 1.01. Even in chains that have converged, means of half-chains differ by chance: R-hat² is
-    about 1 + F · halves / ESS, with (halves - 1) · F chi-squared, and the worst of hundreds of scalars is far out in
-    its tail. Allowed is what the worst of them, each with two R-hats (of ranks, and folded), exceeds in one fit of
-    twenty that has converged; never less than 1.01.
-
-    Shapes: ``ess`` (scalar); gives (scalar).
-
-    References
-    ----------
-    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
-    R-hat", Bayesian Analysis 16; Šidák (1967) for the number of scalars.
+    R-hat² is about 1 + F · halves / ESS, with (halves - 1) · F chi-squared (Vehtari and others 2021; Šidák 1967).
     """
     from scipy import special
 

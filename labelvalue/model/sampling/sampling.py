@@ -50,11 +50,7 @@ class Compiled:
 
 
 def compile_model(model: pm.Model) -> Compiled:
-    """Compile a PyMC model; it is kept on disk by the shapes of its data, and found there by any process.
-
-    Sums stay in the order in which they are written: with ``fastmath`` a seed gave other draws in the process that
-    compiled the model than in those that found it compiled.
-    """
+    """Compile a PyMC model, kept on disk by its shapes; no ``fastmath``, so that a seed draws alike from there."""
     check_libraries()
     import pytensor
 
@@ -110,12 +106,7 @@ def wants_smaller_steps(figures: Mapping[str, float]) -> bool:
 def sample(
     compiled: Compiled, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
 ) -> tuple[xr.DataTree, Diagnostics]:
-    """Sample a model until the convergence gate is passed or the budget of draws is spent.
-
-    Where R-hat or effective sample size fall short, the chains go on without adapting again: still the first attempt.
-    NUTS in the model's own coordinates comes last; there divergences and low E-BFMI lead to an attempt with smaller
-    steps.
-    """
+    """Sample until the convergence gate is passed or the draws are spent; NUTS without a map comes last."""
     attempts: list[dict[str, Any]] = []
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
     whitened = not isinstance(compiled.whitenable, str)
@@ -151,14 +142,7 @@ def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
 
 
 def draws_wanted(made: int, figures: Mapping[str, float], settings: SamplerSettings) -> int:
-    """After how many draws a chain is judged again: as many as should pass, and at most twice as many as there are.
-
-    Where R-hat is above what is allowed nothing foretells how many, and they are doubled.
-
-    >>> figures = {"rhat": 1.004, "rhat_allowed": 1.01, "ess_bulk": 430.0, "ess_tail": 360.0}
-    >>> draws_wanted(1000, figures, SamplerSettings(draws=1000))
-    1250
-    """
+    """After how many draws a chain is judged again: as many as should pass, at most twice as many as there are."""
     short = OK.ess / max(min(figures["ess_bulk"], figures["ess_tail"]), 1.0)
     times = 2.0 if figures["rhat"] > figures["rhat_allowed"] else SPARE * short
     look = -(-settings.draws // LOOKS)

@@ -34,10 +34,7 @@ def rounds(
     *,
     advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
-    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
-
-    nutpie cannot go on with a chain that has ended; a longer one of the same seed begins with the same draws.
-    """
+    """Sample, and yield all draws so far whenever chains have made ``enough``: a longer chain begins with the same."""
     import nutpie
 
     model = compiled.for_nutpie()

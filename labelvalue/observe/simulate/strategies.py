@@ -286,11 +286,7 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
 
 
 def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return an order of rows whose first n, for each size n, are one training set.
-
-    Each slice has a log-normal weight for the replicate and another for every step, so that slices' shares differ, and
-    a slice's labels say little about the labels of the others.
-    """
+    """Return an order of rows whose first n, for each size n, are one training set; slices' shares differ at random."""
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1
     lasting = rng.normal(0.0, jitter, count)

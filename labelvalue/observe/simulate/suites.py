@@ -27,12 +27,7 @@ class WrongLabels:
 def draw_wrong_labels(
     codes: np.ndarray, classes: int, kind: str, process: np.random.Generator, rows: np.random.Generator
 ) -> WrongLabels:
-    """Draw wrong labels for every row.
-
-    ``uniform``: every row is equally likely to be wrong, and every other class equally likely to be said.
-    ``class_conditional``: classes differ in how often they are mistaken, and each has classes that it is mistaken for.
-    ``annotators``: as that, for each of five annotators, who also differ in how often they err.
-    """
+    """Draw wrong labels for every row: all alike, ``class_conditional``, or so for five ``annotators`` that differ."""
     workers = ANNOTATORS if kind == "annotators" else 1
     if kind == "uniform":
         weight = np.ones((workers, classes))

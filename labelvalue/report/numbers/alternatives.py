@@ -260,10 +260,7 @@ def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
 
 
 def stress_numbers(plan: Decision, drawn: xr.Dataset | None) -> list[dict[str, Any]]:
-    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice.
-
-    ``drawn`` is what the labels bring then, by :func:`labelvalue.decisions.sensitivity.tornado.stressed`.
-    """
+    """Collect the errors that matter under plausible wrong labels: none, everywhere (``drawn``), or in one slice."""
     if drawn is None or not plan.total:
         return []
     rows, weights = [], volumes(plan.fit, plan.case.value)
@@ -371,11 +368,7 @@ def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
 
 
 def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
-    """List the interventions of a case: in the plan or not, worth how many plain labels, from where each effect comes.
-
-    Labels and money are sums over slices, at today's position: median and interval, as a draw in which no number of
-    labels does the same is infinite.
-    """
+    """List a case's interventions: in the plan or not, worth how many plain labels (median, interval), and why."""
     few, some = thinned(plan.fit, FEW), thinned(plan.fit, SOME)
     case, rows = plan.case, []
     chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}

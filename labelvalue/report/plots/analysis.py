@@ -277,10 +277,7 @@ def _rank(draws: xr.Dataset, panels: int, backend: str, **grid: Any) -> Any:
 
 
 def _unrelated(draws: xr.Dataset) -> xr.DataTree:
-    """Thin draws until they are as many as the worst are worth, each chain by itself: ArviZ's test knows no others.
-
-    It calls 6 % of chains that agree uneven at p < 0.05 where draws are independent, 66 % where four are worth one.
-    """
+    """Thin each chain until its draws are as many as the worst are worth: ArviZ's test knows only independent draws."""
     alone = [azs.ess(draws, sample_dims=names.DRAW, method=how).sum(names.CHAIN) for how in ("bulk", "tail")]
     worth = min(float(one.min()) for found in alone for one in found.values())
     step = math.ceil(draws[names.CHAIN].size * draws[names.DRAW].size / worth)

@@ -98,10 +98,7 @@ def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[st
 
 
 def draw_frontiers(entries: Sequence[Mapping[str, Any]], buys: str, *, foot: bool = True) -> Figure:
-    """Draw frontiers (:func:`frontier_entries`), a panel each; a plan's ``planned`` votes and items are marked.
-
-    ``buys`` says what the line joins, ``foot`` whether a caption stands below.
-    """
+    """Draw frontiers, a panel each, a plan's votes and items marked; ``buys`` says what the line joins."""
     text = (
         f"Contours: expected gain (drop in error). Line: {buys}. "
         "Percentages: probability that no other number of votes gains more."

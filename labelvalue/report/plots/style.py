@@ -156,10 +156,7 @@ def panels(
     together: int = 1,
     height: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """Lay out one small panel a title, with a common legend above and a caption below.
-
-    Sizes follow the text: a long title takes more lines, the row grows, and nothing is cut.
-    """
+    """Lay out one small panel a title, legend above and caption below; a row grows with its titles."""
     columns = _columns(len(titles), together)
     width = 7.0 if len(titles) == 1 else WIDTH
     height = height or (1.55 if columns > 2 else 2.1)

@@ -73,10 +73,7 @@ def _vectors(figure: Figure) -> bytes:
 
 
 def _shorter(svg: bytes) -> bytes:
-    """The same drawing with coordinates to a hundredth of a point, and without indentation.
-
-    Transforms keep their digits: glyphs are scaled by hundredths.
-    """
+    """The same drawing with coordinates to a hundredth of a point and no indentation; glyphs' transforms stay."""
 
     def rounded(found: re.Match[bytes]) -> bytes:
         return re.sub(rb"(\.\d\d)\d+", rb"\1", found[0])
@@ -85,10 +82,7 @@ def _shorter(svg: bytes) -> bytes:
 
 
 def _pixels(figure: Figure) -> bytes:
-    """The figure with a palette of its own: a third of the bytes, and no difference to see.
-
-    The palette is that of every second pixel in both directions, which finds it in a seventh of the time.
-    """
+    """The figure with a palette, that of every second pixel: a third of the bytes, and no difference to see."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -92,11 +92,7 @@ def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapp
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Put together the assumptions that have the same consequence, said once; what the page says elsewhere is left out.
-
-    That is the source that most have, the money that other numbers would bring (a row of the sensitivity analysis), and
-    priors, which have a table of their own.
-    """
+    """Put together assumptions of the same consequence; what the page says elsewhere is left out."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["id"].startswith("prior/"):

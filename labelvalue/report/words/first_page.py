@@ -21,11 +21,7 @@ AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")
 
 
 def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay out the picture of slices: labels bought, error today, gain; where nothing is bought, gains at one budget.
-
-    ``budget`` is that one, ``None`` for a plan; ``rows`` the first :data:`ROWS`, ``more`` and ``more_labels`` the rest,
-    ``digits`` the decimals of errors.
-    """
+    """Lay out the picture of slices: labels bought, error today, gain; if nothing is bought, gains at a ``budget``."""
     plan = numbers[names.PLAN]
     if plan is not None and plan["plan"]["total"]:
         now = {row[names.SLICE]: row for row in _of_learner(numbers, plan["learner"])}

@@ -15,10 +15,7 @@ MOST = 4  # learners that a page holds against the first
 
 
 def step_sentences(fit: Fit, gain: xr.DataArray, budget: int | None, first: str, ci_prob: float) -> list[str]:
-    """Say what each other learner takes off the first one's error, and whether that grows with labels.
-
-    Shapes: gain (chain, draw, slice, learner, budget).
-    """
+    """Say what each other learner takes off the first one's error, and whether that grows with labels."""
     if names.LEARNER not in gain.dims or not budget:
         return []
     now = fit.posterior[names.ERROR_NOW].reset_coords(drop=True)
@@ -39,10 +36,7 @@ def step_sentences(fit: Fit, gain: xr.DataArray, budget: int | None, first: str,
 
 
 def hidden_limits(gain: xr.DataArray | None, budget: int | None) -> list[tuple[str, str, str]]:
-    """Say that an average over learners hides the best of them, as a limitation, where it does.
-
-    Shapes: gain (chain, draw, slice, learner, budget).
-    """
+    """Say that an average over learners hides the best of them, as a limitation, where it does."""
     if gain is None or names.LEARNER not in gain.dims or not budget:
         return []
     own = gain.sel({names.BUDGET: budget}, drop=True).reset_coords(drop=True).mean(names.SLICE)

@@ -25,11 +25,7 @@ TIE = 0.7  # P(best) below which the best slice counts as tied with others
 
 
 def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Say for each learner in which slice labels are worth most, at one budget for all slices.
-
-    Slices are compared at the largest budget for which no slice lies beyond the validated distance, else
-    at the smallest. Best is the slice of the largest mean gain.
-    """
+    """Say for each learner in which slice labels are worth most, at the largest budget validated for all."""
     positive = [int(b) for b in gain[names.BUDGET].values if b > 0]
     if not positive:
         return []
