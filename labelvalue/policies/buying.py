@@ -150,8 +150,7 @@ def regret(
 ) -> pd.DataFrame:
     """Play policies in worlds, and say how much less each brings than an oracle that knows the curves.
 
-    The oracle may buy on the same days and as many labels. It is found by moving labels between slices and days from
-    several starts, the policies' own orders among them, so that no policy beats it.
+    The oracle may buy on the same days and as many labels; no policy beats it.
 
     Parameters
     ----------

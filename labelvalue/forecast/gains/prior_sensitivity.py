@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
-from labelvalue.model.fitting.again import fit_again
+from labelvalue.model.fitting.fitting import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
 from labelvalue.printing import told
@@ -152,9 +152,8 @@ def prior_sensitivity(
 ) -> pd.DataFrame:
     """Say how far each slice's gain would move, were the priors weaker, stronger or others.
 
-    The priors about each quantity are raised to powers on their unbounded scale (0.5 makes a normal prior 1.41 times as
-    wide, 2 makes it 0.71 times as wide), or replaced, and the posterior draws are re-weighted; where the weights cannot
-    be relied on (k above 0.7, or above 1 − 1/log₁₀ draws), the runs are fitted again.
+    The priors about each quantity are raised to powers on their unbounded scale, or replaced, and the draws
+    re-weighted; where the weights cannot be relied on, the runs are fitted again.
 
     Parameters
     ----------

@@ -177,44 +177,8 @@ class Intervention(Settings):
         """Whether it acts through the labels bought, and brings nothing without any."""
         return self._on_new
 
-    def change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
-        """Return what it changes, on top of what others have changed, and where its effect comes from.
-
-        Parameters
-        ----------
-        standing : Standing
-            Where the forecast stands.
-        changes : Changes
-            Changes by what comes before it.
-
-        Returns
-        -------
-        changes : Changes
-            All changes.
-        origin : str
-            ``from runs``, ``from annotations`` or ``elicited``.
-        """
-        return self._change(standing, changes)
-
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         return changes, names.ELICITED
-
-    def units(self, now: Any, bought: Any) -> Any:
-        """Return how many units are paid for.
-
-        Parameters
-        ----------
-        now : float or DataArray
-            Labels there are.
-        bought : float or DataArray
-            Labels bought beside it.
-
-        Returns
-        -------
-        same kind
-            0 for what is paid once only.
-        """
-        return self._units(now, bought)
 
     def _units(self, now: Any, bought: Any) -> Any:
         return 0.0 * (now + bought)
@@ -244,8 +208,8 @@ class Intervention(Settings):
         """
         each = price if self.unit_cost is None else self.unit_cost
         key = "costs.price_per_label" if self.unit_cost is None else f"{self.name}.unit_cost"
-        units = self.units(fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
-        return units * draws(fit, key, each) * self.done_for(units)
+        count = self._units(fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
+        return count * draws(fit, key, each) * done_for(self, count)
 
     def fixed_money(self, fit: Fit) -> xr.DataArray:
         """Draw what it costs once.
@@ -289,18 +253,19 @@ class Intervention(Settings):
         """
         return draws(fit, f"{self.name}.delay", self.delay)
 
-    def done_for(self, values: xr.DataArray) -> xr.DataArray:
-        """Return 1 for slices it is done for, else 0.
 
-        Parameters
-        ----------
-        values : DataArray
-            Has dim slice.
+def change(done: Intervention, standing: Standing, changes: Changes) -> tuple[Changes, str]:
+    """What an intervention changes on top of what others have changed, and where its effect comes from."""
+    return done._change(standing, changes)
 
-        Returns
-        -------
-        xarray.DataArray, dim slice
-        """
-        there = values[names.SLICE]
-        chosen = [not self.slices or str(name) in self.slices for name in there.values]
-        return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})
+
+def units(done: Intervention, now: Any, bought: Any) -> Any:
+    """How many units are paid for where there are labels now and some are bought; 0 for what is paid once only."""
+    return done._units(now, bought)
+
+
+def done_for(done: Intervention, values: xr.DataArray) -> xr.DataArray:
+    """1 for slices that an intervention is done for, else 0 (slice)."""
+    there = values[names.SLICE]
+    chosen = [not done.slices or str(name) in done.slices for name in there.values]
+    return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from packaging.requirements import Requirement
 
 from labelvalue import names
 from labelvalue.model.sampling import with_nutpie
 from labelvalue.model.sampling.chains import ChainFolder
-from labelvalue.model.sampling.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
-from labelvalue.model.sampling.libraries import check_libraries, own_caches
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import OK, Diagnostics, SamplerSettings, Verdict, figures_of, judge
 from labelvalue.observe.simulate.execution import Tracker
+from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -34,7 +38,28 @@ while they make as many draws as were asked for."""
 KEPT = 4  # how many times the draws asked for are kept at most, evenly spaced; all are judged
 SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
 FEW_COORDINATES = 1000  # up to how many NUTS in the model's own is tried last: it would take hours where there are more
+PACKAGE = "labelvalue"
 WHITENED, PLAIN = "whitened by curve", "the model's own"
+
+
+@functools.cache
+def check_libraries() -> None:
+    """Refuse to sample with a library that was changed, since its installation, to a version not asked for."""
+    problems = []
+    for asked in map(Requirement, requires(PACKAGE) or []):
+        with contextlib.suppress(PackageNotFoundError):  # whoever needs it says so
+            installed = version(asked.name)
+            if asked.marker is None and not asked.specifier.contains(installed, prereleases=True):
+                why = f"version {installed} is installed, and {PACKAGE} {version(PACKAGE)} needs {asked.specifier}"
+                problems.append(Problem(value=asked.name, why=why, fix=f"install '{asked.name}{asked.specifier}'"))
+    if problems:
+        raise InputError(problems)
+
+
+def own_caches(base: Path) -> None:
+    """Let nobody else read or write what we compiled and will load again."""
+    if os.name == "posix" and base.is_dir() and base.stat().st_uid == os.getuid():
+        base.chmod(0o700)
 
 
 @dataclasses.dataclass(frozen=True)

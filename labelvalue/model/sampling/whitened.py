@@ -16,8 +16,8 @@ from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.chains import KeptRounds
 from labelvalue.model.sampling.compiled import CompiledModel
 from labelvalue.model.sampling.convergence import convergence
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
-from labelvalue.model.sampling.settings import SamplerSettings
 
 ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)
 WARM_UP, STEPS = (0.1, 0.2, 0.5), 0.2

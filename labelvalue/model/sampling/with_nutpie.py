@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 
 if TYPE_CHECKING:
     from labelvalue.model.sampling.compiled import CompiledModel

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 
 from labelvalue.observe.simulate.learners import Trained, take
 
@@ -352,14 +353,9 @@ class Clusters:
         return float(effective_number(drawn).mean())
 
 
-def _shannon(share: np.ndarray) -> np.ndarray:
-    """Entropy of the shares in each row."""
-    return -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
-
-
 def effective_number(counts: np.ndarray) -> np.ndarray:
     """Exponential of the entropy of the shares in each row of counts."""
-    return np.exp(_shannon(counts / counts.sum(axis=1, keepdims=True)))
+    return np.exp(scipy.special.entr(counts / counts.sum(axis=1, keepdims=True)).sum(axis=1))
 
 
 def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: int) -> Clusters:

@@ -245,9 +245,8 @@ COLUMN, ANSWER = "column", "answer"
 def what_is_missing(table: xr.Dataset | pd.DataFrame) -> pd.DataFrame:
     """Name each optional column that says nothing in this table, and the answer that it would make possible.
 
-    A column of runs says nothing where it is absent, or holds one value in every run and so compares nothing; one of
-    annotations, where it is empty in every row. ``item`` is named where no item was judged more than once, ``slice``
-    where all are in one.
+    A column of runs says nothing where it is absent or holds one value in every run; one of annotations, where it is
+    empty in every row. ``item`` is named where no item was judged more than once, ``slice`` where all are in one.
 
     Parameters
     ----------

@@ -69,9 +69,8 @@ def _texts(values: np.ndarray, name: str, spreadsheet: bool) -> list[str]:
 def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
     """Write runs as CSV or Parquet, by the suffix of ``path``.
 
-    ``read_runs`` of the file gives the same variables. Columns that hold nothing but their default are left out. The
-    file appears whole or not at all. Where the runs carry their protocol (as ``simulate_runs`` sets it), it is written
-    to ``<path>.protocol.toml``, from where ``read_runs`` takes it up again.
+    ``read_runs`` of the file gives the same variables; columns of nothing but their default are left out. The file
+    appears whole or not at all. The protocol that runs carry is written to ``<path>.protocol.toml``.
 
     Parameters
     ----------
