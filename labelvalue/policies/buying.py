@@ -13,7 +13,7 @@ from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.case.case import Case
 from labelvalue.model.fitting.fitting import fit as fit_runs
 from labelvalue.model.fitting.result import Fit
-from labelvalue.policies.worlds import World
+from labelvalue.policies.worlds import World, arrivals
 
 ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
 STEPS = (4, 16, 80)  # parts of all labels by which the oracle's plan is moved, the coarsest first
@@ -202,7 +202,7 @@ def _played(world: World, name: str, policy: Policy, days: Sequence[float], most
     orders = np.zeros((len(days), len(world.slices)))
     case = world.case()
     for place, day in enumerate(days):
-        there = world.arrivals(orders, days) <= day
+        there = arrivals(world, orders, days) <= day
         offer = Offer(
             runs=world.runs(orders[there].sum(axis=0), place),
             case=case,

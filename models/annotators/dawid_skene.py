@@ -1,10 +1,8 @@
 """Dawid and Skene's model of judgements, hierarchical: annotators, slices and classes are pooled.
 
-Every item has a true class that nobody sees. An annotator names it with a probability of their own, and otherwise
-another class. Judgements come counted by pattern, and the true class is summed over, so that what is sampled is
-annotators, slices and classes alone. Up to ten classes annotators differ in which classes they miss, and up to 2,000
-entries also in what they take them for. Beyond ten they differ in how often they are wrong; which classes are missed
-more often, and what for, is one matrix that they share.
+Judgements come counted by pattern, and the true class is summed over. Up to ten classes annotators differ in which
+classes they miss, and up to 2,000 entries also in what they take them for; beyond ten, in how often they are wrong, and
+one matrix of what is missed and what for is shared.
 """
 
 from importlib.resources import files

@@ -12,7 +12,15 @@ from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.forecast.gains.curves import SIZE, Curves, curve_dims, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
-from labelvalue.forecast.interventions.intervention import Intervention, Standing, changed_error, done_for, units
+from labelvalue.forecast.interventions.intervention import (
+    Intervention,
+    Standing,
+    changed_error,
+    delay_days,
+    done_for,
+    fixed_money,
+    units,
+)
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
@@ -88,7 +96,7 @@ def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Interve
         each = slice_draws(fit, PRICE, case.costs.price_per_label)
         if one.unit_cost is not None:
             each = draws(fit, f"{one.name}.unit_cost", one.unit_cost)
-        total = total + (paid * each * done_for(one, paid)).sum(names.SLICE) + one.fixed_money(fit)
+        total = total + (paid * each * done_for(one, paid)).sum(names.SLICE) + fixed_money(one, fit)
     return total
 
 
@@ -96,7 +104,7 @@ def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
     """Draw the days by which interventions put off the gain, one after the other."""
     days: Any = 0.0
     for one in done:
-        days = days + one.days(fit)
+        days = days + delay_days(one, fit)
     return days
 
 

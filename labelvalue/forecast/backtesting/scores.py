@@ -1,6 +1,4 @@
-"""Scores of predictive samples against a truth that has noise, and models scored against each other.
-
-All functions take samples along the last axis and know nothing of runs, methods or files.
+"""Scores of predictive samples (..., sample) against a truth that has noise, and models against each other.
 
 References
 ----------

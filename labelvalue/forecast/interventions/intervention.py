@@ -183,76 +183,6 @@ class Intervention(Settings):
     def _units(self, now: Any, bought: Any) -> Any:
         return 0.0 * (now + bought)
 
-    def money(self, fit: Fit, bought: Any, price: Quantity = 0.0) -> xr.DataArray:
-        """Draw what its units cost, slice by slice; ``fixed_money`` comes on top, once.
-
-        Parameters
-        ----------
-        fit : Fit
-            Gives labels now, draws and seed.
-        bought : float or DataArray
-            Plain labels bought beside it, by slice.
-        price : quantity
-            Price of a plain label, where units have none of their own.
-
-        Returns
-        -------
-        xarray.DataArray
-            Dims of slice and of what was bought, chain and draw.
-
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> lv.interventions.Consensus(3).money(lv.testing.fake_fit(seed=1), 500, price=0.1).values.tolist()
-        [100.0, 100.0, 100.0, 100.0]
-        """
-        each = price if self.unit_cost is None else self.unit_cost
-        key = "costs.price_per_label" if self.unit_cost is None else f"{self.name}.unit_cost"
-        count = self._units(fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
-        return count * draws(fit, key, each) * done_for(self, count)
-
-    def fixed_money(self, fit: Fit) -> xr.DataArray:
-        """Draw what it costs once.
-
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
-
-        Returns
-        -------
-        xarray.DataArray
-            Dims chain and draw where it is uncertain.
-
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> float(lv.interventions.Guideline(0.5, cost=800).fixed_money(lv.testing.fake_fit(seed=1)))
-        800.0
-        """
-        return draws(fit, f"{self.name}.cost", self.cost)
-
-    def days(self, fit: Fit) -> xr.DataArray:
-        """Draw the days by which it puts off the gain.
-
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
-
-        Returns
-        -------
-        xarray.DataArray
-            Dims chain and draw where it is uncertain.
-
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> float(lv.interventions.Guideline(0.5, delay=14).days(lv.testing.fake_fit(seed=1)))
-        14.0
-        """
-        return draws(fit, f"{self.name}.delay", self.delay)
-
 
 def change(done: Intervention, standing: Standing, changes: Changes) -> tuple[Changes, str]:
     """What an intervention changes on top of what others have changed, and where its effect comes from."""
@@ -269,3 +199,21 @@ def done_for(done: Intervention, values: xr.DataArray) -> xr.DataArray:
     there = values[names.SLICE]
     chosen = [not done.slices or str(name) in done.slices for name in there.values]
     return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})
+
+
+def money(done: Intervention, fit: Fit, bought: Any, price: Quantity = 0.0) -> xr.DataArray:
+    """Draw what the units of an intervention cost, slice by slice; ``price`` is that of a plain label."""
+    each = price if done.unit_cost is None else done.unit_cost
+    key = "costs.price_per_label" if done.unit_cost is None else f"{done.name}.unit_cost"
+    count = units(done, fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
+    return count * draws(fit, key, each) * done_for(done, count)
+
+
+def fixed_money(done: Intervention, fit: Fit) -> xr.DataArray:
+    """Draw what an intervention costs once."""
+    return draws(fit, f"{done.name}.cost", done.cost)
+
+
+def delay_days(done: Intervention, fit: Fit) -> xr.DataArray:
+    """Draw the days by which an intervention puts off the gain."""
+    return draws(fit, f"{done.name}.delay", done.delay)

@@ -1,8 +1,7 @@
 """Effective labels: what a training set amounts to in labels of the slice, chosen at random and rightly labelled.
 
-Labels of other slices count for their transfer, labels that a strategy chose for its efficiency, diverse labels for
-more than labels that are alike; and wrong labels take away from all of them: a share η is taken to be replaced by one
-of the K − 1 other classes at random.
+Labels of other slices count for their transfer, those a strategy chose for its efficiency, diverse ones for more; a
+share η of wrong labels is taken to be replaced by one of the K − 1 other classes at random.
 """
 
 import dataclasses

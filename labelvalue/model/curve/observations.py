@@ -1,8 +1,7 @@
 """From the runs table to what a model sees: one row of numbers per curve, knot and slot.
 
-A *curve* is a slice under a learner on a suite. Its runs are summed over replicates of the same training-set size
-into cells, and cells are laid out by their distance below the reference size in half doublings, the
-*knots* of the shape discrepancy. Everything a likelihood needs is here; nothing is fitted.
+A *curve* is a slice under a learner on a suite. Its runs are summed over replicates of one training-set size into
+cells, laid out by their distance below the reference size in half doublings, the *knots* of the shape discrepancy.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,8 @@
 """The log-likelihood of each curve as one operation of PyTensor, with its derivatives, from the terms of one cell.
 
-A definition is plain arithmetic, such as :func:`labelvalue.model.hierarchy.building.terms_of_cell` makes of family,
-effective labels and noise. Here it is run on PyTensor scalars, cut in two and differentiated: what depends on the curve
-alone is computed once a curve (the *head*), the rest for every cell; and derivatives, summed over cells, go back
-through the head once a curve (the *tail*).
-
-As PyTensor's own operations, law, noise and filter with their gradients would be hundreds that every fit has to
-rewrite and compile, and each would write and read all cells.
+A definition is plain arithmetic. Here it is run on PyTensor scalars, cut in two and differentiated: what depends on the
+curve alone is computed once a curve (the *head*), the rest for every cell; derivatives, summed over cells, go back
+through the head once a curve (the *tail*). As PyTensor's own operations it would be hundreds to compile.
 """
 
 import dataclasses

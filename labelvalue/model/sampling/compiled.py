@@ -1,10 +1,7 @@
 """A PyMC model compiled: its density with the gradient, and the variables of a draw, as functions that numba calls.
 
-All machine code is kept on disk. PyTensor keeps what it compiles of a graph, but rewrites the graph in every process
-anew, which for a hierarchy takes seconds. Here the graph as it is written has a fingerprint, and with it stands what
-was compiled of it: a process that finds the fingerprint loads the machine code and rewrites nothing.
-
-A module of its own because numba takes a second to import, which only a fit needs.
+PyTensor keeps machine code, but rewrites the graph in every process anew, for seconds. Here the graph as it is written
+has a fingerprint, by which a process finds the machine code and rewrites nothing.
 """
 
 from __future__ import annotations

@@ -181,7 +181,12 @@ def _moving(draws: np.ndarray) -> np.ndarray:
 def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
     """How large R-hat may be for the worst of many scalars: what it exceeds in one fit of twenty that has converged.
 
-    R-hat² is about 1 + F · halves / ESS, with (halves - 1) · F chi-squared (Vehtari and others 2021; Šidák 1967).
+    R-hat² is about 1 + F · halves / ESS, with (halves - 1) · F chi-squared.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
+    R-hat", Bayesian Analysis 16; Šidák (1967) for the number of scalars.
     """
     from scipy import special
 

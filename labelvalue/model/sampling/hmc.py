@@ -1,10 +1,7 @@
 """Hamiltonian Monte Carlo in whitened coordinates, compiled; a chain is a state that goes on from where it stands.
 
 What is particular to a model stands in the map from whitened coordinates to its variables
-(:mod:`labelvalue.model.sampling.mode_and_metric`), in which the posterior is near a standard normal. So how far a path
-should go is known, and a tree that finds out (NUTS) costs more than it saves: at 50 slices three times the gradients
-for the same effective draws. nutpie samples well, but offers no way to go on with a chain that has ended, and takes no
-metric.
+(:mod:`labelvalue.model.sampling.mode_and_metric`), in which the posterior is near a standard normal.
 
 References
 ----------

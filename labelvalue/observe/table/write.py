@@ -22,7 +22,7 @@ AT_ONCE = 10_000  # rows that are text at once
 
 def written_columns(runs: xr.Dataset) -> list[str]:
     """Return the columns worth writing: those that are not the default in every row."""
-    return [name for name in COLUMNS if name in runs and not _is_default(runs[name].values, name)]
+    return [name for name in COLUMNS if name in runs and not is_default(runs[name].values, name)]
 
 
 def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
@@ -44,7 +44,8 @@ def csv_parts(runs: xr.Dataset, *, spreadsheet: bool = False) -> Iterator[str]:
         yield out.getvalue()
 
 
-def _is_default(values: np.ndarray, name: str) -> bool:
+def is_default(values: np.ndarray, name: str) -> bool:
+    """Whether a column holds its default in every row."""
     column = COLUMNS[name]
     if column.kind == "time":
         return bool(np.isnat(values).all())

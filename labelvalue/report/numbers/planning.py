@@ -118,17 +118,10 @@ def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArra
         at = sets.sel({names.SCENARIO: scenario})
         own = at.sel({names.PLAN: names.RECOMMENDED})
         rows.append(
-            {
-                names.SCENARIO: str(scenario),
-                names.PROBABILITY: float(at[names.PROBABILITY]),
-                names.NET_BENEFIT: float(own[names.NET_BENEFIT]),
-                names.VALUE: float(own[names.VALUE]),
-                names.COST: float(own[names.COST]),
-                names.DAYS: float(own[names.DAYS]),
-                "mean_gain": float(at["mean_gain"]),
-                names.P_BEST: float(own[names.P_BEST]),
-                "drivers": _drivers(at, inputs),
-            }
+            {names.SCENARIO: str(scenario), names.PROBABILITY: float(at[names.PROBABILITY])}
+            | {key: float(own[key]) for key in (names.NET_BENEFIT, names.VALUE, names.COST, names.DAYS)}
+            | {"mean_gain": float(at["mean_gain"]), names.P_BEST: float(own[names.P_BEST])}
+            | {"drivers": _drivers(at, inputs)}
         )
     return rows
 

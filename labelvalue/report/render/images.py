@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,7 @@ def project_images(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]
     """Draw the gains that projects were promised and that came, the largest shortfall first; none where none came."""
     come = [row for row in rows if row[PROMISED] is not None and row[DELIVERED] is not None]
     come.sort(key=lambda row: row[DELIVERED] - row[PROMISED])
-    for start in range(0, len(come), ROWS):
-        part = come[start : start + ROWS]
+    for part in batched(come, ROWS):
         named = ", ".join(row["project"] for row in part)
         alt = f"Gain promised and delivered of the projects {named}; the table below has the numbers."
         yield embed(draw_projects(part), alt)
@@ -160,9 +160,8 @@ def curve_images(
     step = max(PANELS // learners, 1)
     planned = {} if plan is None else {row[names.SLICE]: row for row in plan["planned"]}
     learner = None if plan is None else plan[names.LEARNER]
-    for start in range(0, len(slices), step):
-        chosen = slices[start : start + step]
-        bought = {name: row[names.LABELS] for name, row in planned.items()}
+    bought = {name: row[names.LABELS] for name, row in planned.items()}
+    for chosen in batched(slices, step):
         table = curve_table(fit, chosen, np.asarray(budgets), ci_probs, bought)
         alt = f"Learning curves with credible bands and observed runs of the slices {', '.join(chosen)}."
         yield embed(draw_curves(fit, table, foot="", planned=planned, learner=learner), alt, sharp=sharp)
@@ -177,8 +176,7 @@ def gain_images(
     learners = fit.position.sizes.get(names.LEARNER, 1)
     slices = list(dict.fromkeys(table[names.SLICE]))
     step = max((ROWS if gain.sizes[names.BUDGET] == 1 else PANELS) // learners, 1)
-    for start in range(0, len(slices), step):
-        chosen = slices[start : start + step]
+    for chosen in batched(slices, step):
         part = table[table[names.SLICE].isin(chosen)]
         part.attrs = table.attrs
         alt = f"Gain against budget with credible bands of the slices {', '.join(chosen)}."
