@@ -29,9 +29,8 @@ from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import Problem
 from labelvalue import get_model, names
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.sampling.diagnostics import figures_of, judge
+from labelvalue.model.sampling.diagnostics import SamplerSettings, figures_of, judge
 from labelvalue.model.sampling.sampling import Compiled, compile_model, sample, sample_once
-from labelvalue.model.sampling.settings import SamplerSettings
 
 RESULTS = Path(__file__).parent / "results" / "agreement.json"
 SEED = 18

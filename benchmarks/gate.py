@@ -31,9 +31,8 @@ from benchmarks.agreement import SEED
 from labelvalue import get_model, names, testing
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.sampling.convergence import convergence
-from labelvalue.model.sampling.diagnostics import OK, figures_of, judge
+from labelvalue.model.sampling.diagnostics import OK, SamplerSettings, figures_of, judge
 from labelvalue.model.sampling.sampling import compile_model, sample, sample_once
-from labelvalue.model.sampling.settings import SamplerSettings
 
 RESULTS = Path(__file__).parent / "results" / "gate.json"
 BLOCK = 1000

@@ -35,9 +35,8 @@ from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgemen
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, noise_from
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.sampling import hmc
-from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of, judge
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings, figures_of, judge
 from labelvalue.model.sampling.sampling import compile_model, sample_once
-from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.observe.exports.annotations import settled
 
 SLICES, ANNOTATORS, CLASSES, ITEMS, VOTES = ("one", "two"), 5, 3, 150, 3

@@ -32,7 +32,7 @@ from labelvalue.model.curve.operation import Terms, curve_loglikelihood
 from labelvalue.model.prior.elicitation import TO_UNBOUNDED
 from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors
 from labelvalue.model.sampling import sampling
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 
 ROUNDS = 1  # times that all problems are fitted, from the bank that ships
 SETTINGS = SamplerSettings(draws=300, tune=200, chains=4, random_seed=20_261_128)

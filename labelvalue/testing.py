@@ -23,7 +23,7 @@ from labelvalue.model.fitting.fitting import assemble
 from labelvalue.model.fitting.pooling import BETWEEN
 from labelvalue.model.fitting.result import POSITION, Fit, altered, luck_of_items
 from labelvalue.model.hierarchy.specification import get_model
-from labelvalue.model.prior.priors import draw_prior
+from labelvalue.model.prior.priors import draw_prior, suited
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
 from labelvalue.observe.exports.annotations import settled
@@ -182,7 +182,7 @@ def _fit(seed: int, slices: tuple[str, ...], learners: tuple[str, ...], chains: 
     runs = fake_runs(seed, slices=slices, learners=learners)
     observations = observe(runs)
     model = get_model("power_law")
-    model = dataclasses.replace(model, priors=model.priors.suited(len(slices), len(learners)))
+    model = dataclasses.replace(model, priors=suited(model.priors, len(slices), len(learners)))
     truth = fake_truth(seed, slices=slices, learners=learners)
     posterior = _scattered(truth, observations, seed, chains, draws)
     unused = (names.EFFICIENCY, names.NOISE_COST, names.DIVERSITY_POWER)

@@ -7,8 +7,7 @@ from labelvalue_models import learned_of_learners
 
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
-from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.hierarchy.specification import ShapeParameter
+from labelvalue.model.hierarchy.specification import ShapeParameter, anchored_model
 
 BREAK_WIDTH = 0.5  # doublings over which it turns from one slope to the other
 

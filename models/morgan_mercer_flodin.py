@@ -6,8 +6,7 @@ from labelvalue_models import learned_of_learners
 
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
-from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.hierarchy.specification import ShapeParameter
+from labelvalue.model.hierarchy.specification import ShapeParameter, anchored_model
 
 
 def morgan_mercer_flodin(log_ratio: Any, rate: Any, headroom: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -119,7 +119,8 @@ def _command(format: str, tool: str) -> None:
         salt: SaltFile = None,
         as_json: Json = False,
     ) -> None:
-        _import(format, files, out, slice_, batch, batch_date, keep_annotators, salt, None, as_json)
+        how = {"slice": slice_, "batch": batch, "batch_date": batch_date}
+        _import(format, files, out, salt, keep_annotators, as_json, **how)
 
     example = f"import {format} export.json --slice data.meta.country --out annotations.csv"
     add(importing, None, run, example, name=format, help=tool)
@@ -141,8 +142,9 @@ def table(
     as_json: Json = False,
 ) -> None:
     """A table of judgements as CSV or Parquet."""
+    how = {"slice": slice_, "batch": batch, "batch_date": batch_date}
     pairs = dict(_pair(text) for text in map_ or [])
-    _import("csv", files, out, slice_, batch, batch_date, keep_annotators, salt, pairs, as_json)
+    _import("csv", files, out, salt, keep_annotators, as_json, columns=pairs, **how)
 
 
 add(importing, None, table, "import csv answers.csv --map item=task_id --out annotations.csv", name="csv")
@@ -195,16 +197,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _import(
-    format: str,
-    files: list[str],
-    out: Path,
-    slice_: str | None,
-    batch: str | None,
-    batch_date: str | None,
-    keep_annotators: bool,
-    salt: Path | None,
-    columns: dict[str, str] | None,
-    as_json: bool,
+    format: str, files: list[str], out: Path, salt: Path | None, keep_annotators: bool, as_json: bool, **how: Any
 ) -> None:
     """Read exports and add them to the table at ``out``."""
     from labelvalue.observe.exports.annotations import (
@@ -222,16 +215,8 @@ def _import(
     check_suffix(out)
     secret = None if keep_annotators else Salt(salt or place.with_name(f".{place.stem}.salt"))
     while True:
-        new = read_annotations(
-            files,
-            format,
-            slice=slice_,
-            batch=batch,
-            batch_date=batch_date,
-            columns=columns,
-            keep_annotators=keep_annotators,
-            salt=None if secret is None else secret.text,
-        )
+        hidden = None if secret is None else secret.text
+        new = read_annotations(files, format, keep_annotators=keep_annotators, salt=hidden, **how)
         result: dict = {"annotations": str(out), "kept": len(new), "left_out": new.attrs["counts"]}
         result |= {names.LABELS: new.attrs[names.LABELS], names.NOTES: new.attrs[names.NOTES]}
         known = ""

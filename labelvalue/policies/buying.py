@@ -13,7 +13,7 @@ from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.case.case import Case
 from labelvalue.model.fitting.fitting import fit as fit_runs
 from labelvalue.model.fitting.result import Fit
-from labelvalue.policies.worlds import World
+from labelvalue.policies.worlds import World, arrivals
 
 ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
 STEPS = (4, 16, 80)  # parts of all labels by which the oracle's plan is moved, the coarsest first
@@ -150,8 +150,7 @@ def regret(
 ) -> pd.DataFrame:
     """Play policies in worlds, and say how much less each brings than an oracle that knows the curves.
 
-    The oracle may buy on the same days and as many labels. It is found by moving labels between slices and days from
-    several starts, the policies' own orders among them, so that no policy beats it.
+    The oracle may buy on the same days and as many labels; no policy beats it.
 
     Parameters
     ----------
@@ -203,7 +202,7 @@ def _played(world: World, name: str, policy: Policy, days: Sequence[float], most
     orders = np.zeros((len(days), len(world.slices)))
     case = world.case()
     for place, day in enumerate(days):
-        there = world.arrivals(orders, days) <= day
+        there = arrivals(world, orders, days) <= day
         offer = Offer(
             runs=world.runs(orders[there].sum(axis=0), place),
             case=case,

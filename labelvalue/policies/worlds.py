@@ -124,24 +124,6 @@ class World:
         """The curves as plain arrays."""
         return {str(name): variable.values.ravel() for name, variable in self.curves.items()}
 
-    def arrivals(self, orders: np.ndarray, days: Sequence[float]) -> np.ndarray:
-        """Return the days on which orders are there.
-
-        Parameters
-        ----------
-        orders : array, shape (..., order, slice)
-            Labels.
-        days : sequence of float
-            Day of each order.
-
-        Returns
-        -------
-        array, shape (..., order)
-            Infinite for an order of nothing.
-        """
-        total = orders.sum(axis=-1)
-        return np.where(total > 0, np.asarray(days) + self.start_delay + total / self.labels_per_day, np.inf)
-
     def net_benefit(self, orders: np.ndarray, days: Sequence[float]) -> np.ndarray:
         """Return what orders truly bring: worth of the lower errors over the horizon, less all that was paid.
 
@@ -157,7 +139,7 @@ class World:
         array, shape (...)
             Money, against buying nothing.
         """
-        arrival = self.arrivals(orders, days)
+        arrival = arrivals(self, orders, days)
         place = np.argsort(arrival, axis=-1, kind="stable")
         have = np.take_along_axis(orders, place[..., None], axis=-2).cumsum(axis=-2)
         ends = np.take_along_axis(arrival, place, axis=-1).clip(max=self.horizon_days) / self.horizon_days
@@ -211,6 +193,12 @@ class World:
 @functools.cache
 def _curve() -> Callable[..., Any]:
     return get_model("power_law").curve
+
+
+def arrivals(world: World, orders: np.ndarray, days: Sequence[float]) -> np.ndarray:
+    """Days on which orders (..., order, slice) of some days are there; infinite for an order of nothing."""
+    total = orders.sum(axis=-1)
+    return np.where(total > 0, np.asarray(days) + world.start_delay + total / world.labels_per_day, np.inf)
 
 
 def simulate_world(

@@ -1,10 +1,8 @@
 """Dawid and Skene's model of judgements, hierarchical: annotators, slices and classes are pooled.
 
-Every item has a true class that nobody sees. An annotator names it with a probability of their own, and otherwise
-another class. Judgements come counted by pattern, and the true class is summed over, so that what is sampled is
-annotators, slices and classes alone. Up to ten classes annotators differ in which classes they miss, and up to 2,000
-entries also in what they take them for. Beyond ten they differ in how often they are wrong; which classes are missed
-more often, and what for, is one matrix that they share.
+Judgements come counted by pattern, and the true class is summed over. Up to ten classes annotators differ in which
+classes they miss, and up to 2,000 entries also in what they take them for; beyond ten, in how often they are wrong, and
+one matrix of what is missed and what for is shared.
 """
 
 from importlib.resources import files
@@ -85,9 +83,8 @@ def _of(
 ) -> Any:
     """Deviations that sum to nothing along the last dim, pooled; in coordinates that suit the data.
 
-    With few judgements, standardised. With many, which tell each level far better than mean and spread, levels are
-    sampled under a density of spread 1, which the potential replaces. They start where the majority of votes puts them:
-    from where everybody seems worse than chance, classes change places, and no chain comes back.
+    Standardised where judgements are few, else levels under a density of spread 1, which the potential replaces,
+    started where the majority of votes puts them.
     """
     shape = tuple(judgements.sizes[d] for d in dims)
     scale = variable(spread, priors[spread])

@@ -22,7 +22,7 @@ from labelvalue import InputError, StorageError, cli, names, read_case, read_pro
 from labelvalue.label_quality import LabelNoise
 from labelvalue.model.annotators.judgements import count_judgements
 from labelvalue.model.hierarchy.specification import get_model, model_source
-from labelvalue.model.sampling import libraries
+from labelvalue.model.sampling import sampling
 from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
 from labelvalue.report.numbers.exports import summary_text
@@ -314,15 +314,15 @@ def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
 
 @pytest.fixture
 def checked():
-    libraries.check_libraries.cache_clear()
-    yield libraries.check_libraries
-    libraries.check_libraries.cache_clear()
+    sampling.check_libraries.cache_clear()
+    yield sampling.check_libraries
+    sampling.check_libraries.cache_clear()
 
 
 @pytest.mark.parametrize("other", ["7.0.0", "7.0.0rc1", "6.3.9", "5"])
 def test_another_major_version_of_a_sampler_is_refused(monkeypatch, checked, other):
-    real = libraries.version
-    monkeypatch.setattr(libraries, "version", lambda name: other if name == "pymc" else real(name))
+    real = sampling.version
+    monkeypatch.setattr(sampling, "version", lambda name: other if name == "pymc" else real(name))
     with pytest.raises(
         InputError, match=rf"pymc.*version {re.escape(other)} is installed.*needs.*Fix: install 'pymc<7"
     ):
@@ -331,8 +331,8 @@ def test_another_major_version_of_a_sampler_is_refused(monkeypatch, checked, oth
 
 @pytest.mark.parametrize("fine", ["6.4", "6.4.0", "6.99.1", "6.5.0rc1"])
 def test_what_is_asked_for_is_taken(monkeypatch, checked, fine):
-    real = libraries.version
-    monkeypatch.setattr(libraries, "version", lambda name: fine if name == "pymc" else real(name))
+    real = sampling.version
+    monkeypatch.setattr(sampling, "version", lambda name: fine if name == "pymc" else real(name))
     checked()
 
 
@@ -340,6 +340,6 @@ def test_the_pins_are_of_versions_that_are_taken(monkeypatch, checked):
     """constraints.txt holds what is tested; nothing in it may be refused."""
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     assert "pymc" in pins
-    real = libraries.version
-    monkeypatch.setattr(libraries, "version", lambda name: pins.get(name) or real(name))
+    real = sampling.version
+    monkeypatch.setattr(sampling, "version", lambda name: pins.get(name) or real(name))
     checked()

@@ -5,7 +5,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import Case, Prior, decide, names
-from labelvalue.model.fitting.again import LEFT_OUT, fit_again
+from labelvalue.model.fitting.fitting import LEFT_OUT, fit_again
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.plans import decision_stability
 from labelvalue.testing import fake_runs

@@ -9,6 +9,7 @@ import xarray as xr
 
 from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
 from labelvalue.forecast.gains.curves import error_draws
+from labelvalue.forecast.interventions.intervention import delay_days, fixed_money, money
 from labelvalue.forecast.interventions.votes import noise_cost
 from labelvalue.interventions import (
     ActiveLearning,
@@ -189,15 +190,15 @@ def test_settings_are_checked(make, says):
 
 def test_money_and_days(fake_fit):
     now = fake_fit.position["labels_now"]
-    assert (Consensus(5).money(fake_fit, 100, price=0.5) == 4 * 100 * 0.5).all()
-    redone = Relabel(0.2, unit_cost=2.0, slices=("east",)).money(fake_fit, 0, price=0.5)
+    assert (money(Consensus(5), fake_fit, 100, price=0.5) == 4 * 100 * 0.5).all()
+    redone = money(Relabel(0.2, unit_cost=2.0, slices=("east",)), fake_fit, 0, price=0.5)
     np.testing.assert_allclose(redone.values, [0.4 * now.sel(slice="east").item(), 0, 0, 0])
-    assert (SyntheticData(1000, unit_cost=0.01).money(fake_fit, 0) == 10).all()
-    assert (ActiveLearning("margin").money(fake_fit, 100, price=0.5) == 0).all()
-    assert (EvaluationLabels(50).money(fake_fit, 0, price=0.5) == 25).all()
+    assert (money(SyntheticData(1000, unit_cost=0.01), fake_fit, 0) == 10).all()
+    assert (money(ActiveLearning("margin"), fake_fit, 100, price=0.5) == 0).all()
+    assert (money(EvaluationLabels(50), fake_fit, 0, price=0.5) == 25).all()
     unsure = Guideline(0.5, cost={"low": 100, "high": 400}, delay={"low": 5, "high": 20})
-    assert unsure.fixed_money(fake_fit).sizes["draw"] == fake_fit.posterior.sizes["draw"]
-    assert float((unsure.days(fake_fit) > 0).mean()) == 1
+    assert fixed_money(unsure, fake_fit).sizes["draw"] == fake_fit.posterior.sizes["draw"]
+    assert float((delay_days(unsure, fake_fit) > 0).mean()) == 1
 
 
 def test_equivalent_labels_bring_the_same_gain(fake_fit):

@@ -12,8 +12,8 @@ import pytest
 from labelvalue import StorageError
 from labelvalue.model.sampling import chains, whitened
 from labelvalue.model.sampling.chains import ChainFolder, KeptRounds
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.sampling import Compiled, compile_model
-from labelvalue.model.sampling.settings import SamplerSettings
 
 SETTINGS = SamplerSettings(tune=60, chains=3, random_seed=7)
 ENOUGH = [200, 300]  # of rounds of at most 125: 125, 75, 100

@@ -18,9 +18,8 @@ from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgemen
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, class_probabilities, noise_from
 from labelvalue.model.annotators.true_class import SumOverTruth, sum_over_truth
 from labelvalue.model.hierarchy.specification import get_label_model
-from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings, figures_of
 from labelvalue.model.sampling.sampling import compile_model, sample_once
-from labelvalue.model.sampling.settings import SamplerSettings
 from tests.model.test_annotators import brute
 
 SAMPLE = ("chain", "draw")

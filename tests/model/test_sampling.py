@@ -9,8 +9,8 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue.model.sampling import sampling, with_nutpie
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.sampling import Compiled, sample
-from labelvalue.model.sampling.settings import SamplerSettings
 
 
 def tree(kind, seed):

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from labelvalue.model.sampling import hmc, sampling, whitened
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.mode_and_metric import Search, normal_given_group, recentred, straightened
 from labelvalue.model.sampling.sampling import PLAIN, WHITENED, compile_model, sample
-from labelvalue.model.sampling.settings import SamplerSettings
 
 CURVES, NOISE, SPREAD = 12, 0.5, 0.8
 SEEN = np.random.default_rng(3).normal(0.3, 1.0, CURVES)

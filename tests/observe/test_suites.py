@@ -30,27 +30,27 @@ def metadata():
 
 
 def test_the_latest_rows_are_held_back(metadata):
-    held = TimeSplit("day", 0.1).held(lambda name: metadata[name].to_numpy())
+    held = TimeSplit("day", 0.1)._held(lambda name: metadata[name].to_numpy())
     assert held.sum() == 90
     assert metadata["day"][held].min() > metadata["day"][~held].max()
-    tied = TimeSplit("day", 0.5).held(lambda name: np.array([1, 2, 2, 2]))
+    tied = TimeSplit("day", 0.5)._held(lambda name: np.array([1, 2, 2, 2]))
     assert tied.tolist() == [False, True, True, True]
-    text = TimeSplit("day", 0.25).held(lambda name: np.array(["2026-01-02", "2025-12-31", "2026-01-10", "2025-01-01"]))
+    text = TimeSplit("day", 0.25)._held(lambda name: np.array(["2026-01-02", "2025-12-31", "2026-01-10", "2025-01-01"]))
     assert text.tolist() == [False, False, True, False]
 
 
 def test_domains_are_held_back(metadata):
-    held = DomainSplit("site", ("Oslo",)).held(lambda name: metadata[name].to_numpy())
+    held = DomainSplit("site", ("Oslo",))._held(lambda name: metadata[name].to_numpy())
     assert set(metadata["site"][held]) == {"Oslo"}
     assert "Oslo" not in set(metadata["site"][~held])
 
 
 def test_noise_has_the_stated_scale():
     x = RNG(0).normal(size=(5000, 2)) * [1.0, 100.0]
-    made = FeatureNoise(0.5).copy(x, np.zeros(5000), np.zeros(5000), RNG(1))
+    made = FeatureNoise(0.5)._copy(x, np.zeros(5000), np.zeros(5000), RNG(1))
     assert (made.x - x).std(axis=0) / x.std(axis=0) == pytest.approx([0.5, 0.5], rel=0.05)
     frame = pd.DataFrame({"n": x[:, 0], "whole": np.arange(5000), "text": ["a"] * 5000, "flag": [True] * 5000})
-    noisy = FeatureNoise(0.5).copy(frame, np.zeros(5000), np.zeros(5000), RNG(1)).x
+    noisy = FeatureNoise(0.5)._copy(frame, np.zeros(5000), np.zeros(5000), RNG(1)).x
     assert (noisy["text"] == "a").all()
     assert noisy["flag"].all()
     assert noisy["n"].ne(frame["n"]).all()
@@ -65,7 +65,7 @@ def test_cells_are_emptied_at_the_stated_share():
             "whole": np.arange(4000),
         }
     )
-    made = MissingValues(0.2).copy(frame, np.zeros(4000), np.zeros(4000), RNG(1)).x
+    made = MissingValues(0.2)._copy(frame, np.zeros(4000), np.zeros(4000), RNG(1)).x
     assert made.isna().mean().tolist() == pytest.approx([0.2] * 4, abs=0.03)
     assert made["kind"].dtype == frame["kind"].dtype
     kept = made["whole"].notna()
@@ -75,11 +75,11 @@ def test_cells_are_emptied_at_the_stated_share():
 def test_mixes_have_the_stated_shares_and_as_many_rows_as_there_are():
     y = np.repeat(["no", "yes"], [90, 30])
     slices = np.array(["a"] * 120)
-    made = ClassMix({"yes": 0.5, "no": 0.5}).copy(np.arange(120), y, slices, RNG(0))
+    made = ClassMix({"yes": 0.5, "no": 0.5})._copy(np.arange(120), y, slices, RNG(0))
     assert pd.Series(made.y).value_counts().to_dict() == {"no": 30, "yes": 30}
     assert (y[made.keep] == made.y).all()
     lacking = np.where(np.arange(120) < 10, "b", "a")  # slice b is all "no"
-    assert set(lacking[ClassMix({"yes": 0.5, "no": 0.5}).copy(np.arange(120), y, lacking, RNG(0)).keep]) == {"a"}
+    assert set(lacking[ClassMix({"yes": 0.5, "no": 0.5})._copy(np.arange(120), y, lacking, RNG(0)).keep]) == {"a"}
 
 
 def test_one_model_meets_every_suite(people, simulate, metadata):

@@ -18,7 +18,7 @@ from labelvalue.model.curve.families import run_variance, scatter_loglikelihood
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.arviz_tree import together
 from labelvalue.model.sampling import sampling
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
 from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 

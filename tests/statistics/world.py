@@ -14,9 +14,9 @@ from scipy import special
 from labelvalue import Prior, get_model, read_runs
 from labelvalue.model.curve.observations import in_a_row, observe
 from labelvalue.model.fitting.fitting import assemble
-from labelvalue.model.sampling.diagnostics import Diagnostics
+from labelvalue.model.prior.priors import suited
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings
 from labelvalue.model.sampling.sampling import Compiled, compile_model, sample_once
-from labelvalue.model.sampling.settings import SamplerSettings
 
 SIZES = 250 * 2 ** np.arange(5)
 OTHER = (0, 4)
@@ -262,7 +262,7 @@ class Bench:
         self.priors = {name: Prior(*numbers) for name, numbers in (NARROW | FAMILIES[family]).items()}
         model = get_model(family)
         if shipped:
-            bank = model.priors.suited(len(SLICES), 1)
+            bank = suited(model.priors, len(SLICES), 1)
             self.priors = {name: bank[name] for name in self.priors}
             self.layout |= {"slight": 0.008}
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))

@@ -15,7 +15,15 @@ from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.forecast.gains.curves import SIZE, Curves, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
-from labelvalue.forecast.interventions.intervention import Intervention, Standing, changed_error
+from labelvalue.forecast.interventions.intervention import (
+    Intervention,
+    Standing,
+    changed_error,
+    delay_days,
+    done_for,
+    fixed_money,
+    units,
+)
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
@@ -86,11 +94,11 @@ def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Interve
     now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)
     total: Any = labels.sum(names.SLICE) * 0.0
     for one in done:
-        units = one.units(now, labels)
+        paid = units(one, now, labels)
         each = slice_draws(fit, PRICE, case.costs.price_per_label)
         if one.unit_cost is not None:
             each = draws(fit, f"{one.name}.unit_cost", one.unit_cost)
-        total = total + (units * each * one.done_for(units)).sum(names.SLICE) + one.fixed_money(fit)
+        total = total + (paid * each * done_for(one, paid)).sum(names.SLICE) + fixed_money(one, fit)
     return total
 
 
@@ -98,7 +106,7 @@ def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
     """Draw the days by which interventions put off the gain, one after the other."""
     days: Any = 0.0
     for one in done:
-        days = days + one.days(fit)
+        days = days + delay_days(one, fit)
     return days
 
 

@@ -31,8 +31,8 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     prior_groups,
     scaled_priors,
 )
-from labelvalue.model.fitting.again import LEFT_OUT
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
+from labelvalue.model.fitting.fitting import LEFT_OUT
 from labelvalue.model.fitting.result import Fit
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point

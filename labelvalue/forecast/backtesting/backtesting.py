@@ -30,10 +30,7 @@ SAMPLES = 1000  # bootstrap samples of a forecast
 
 @dataclass(frozen=True, eq=False)
 class ResampledMeans:
-    """Mean error at each size of one curve, as observed and under resampled replicates.
-
-    Shapes: ``labels``, ``observed`` (size), ``resampled`` (sample, size).
-    """
+    """Mean error at each size of a curve: ``labels``, ``observed`` (size), ``resampled`` (sample, size)."""
 
     labels: np.ndarray
     observed: np.ndarray
@@ -227,9 +224,8 @@ def backtest(
 ) -> xr.Dataset:
     """Forecast what the runs already show from part of them, and score it next to simple rules.
 
-    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts their mean
-    error. A curve is scored where it keeps three sizes. Sizes are those of the whole training set where slices grow
-    together, else the slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit.
+    The largest sizes, or the last batches, are held out and the model is fitted anew to the rest, once for each entry
+    of ``holdout``. A curve is scored where it keeps three sizes.
 
     Parameters
     ----------

@@ -171,12 +171,7 @@ FLAT = 1e-9  # spread of log labels within a size below which there is no compos
 
 
 def measure(origin: Origin) -> pd.DataFrame:
-    """Average what was then measured, with its standard error.
-
-    Runs on sets seen before share their sampling noise with the past: what remains is variation between trainings, from
-    the scatter of runs of one size on one set after a common slope on own labels, pooled over the sizes of a curve
-    (over all curves where one has no replicates). New sets add their own sampling.
-    """
+    """Average what was then measured, with its standard error; on sets seen before, only trainings vary."""
     future = origin.future.assign(weight=1.0)
     keys = [*CURVE, names.DISTANCE]
     grouped = future.groupby(keys)

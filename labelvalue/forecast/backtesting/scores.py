@@ -1,6 +1,4 @@
-"""Scores of predictive samples against a truth that has noise, and models scored against each other.
-
-All functions take samples along the last axis and know nothing of runs, methods or files.
+"""Scores of predictive samples (..., sample) against a truth that has noise, and models against each other.
 
 References
 ----------
@@ -52,20 +50,13 @@ def interval_score(low: np.ndarray, high: np.ndarray, truth: np.ndarray, probabi
 
 
 def add_truth_noise(samples: np.ndarray, truth_se: np.ndarray, seed: int) -> np.ndarray:
-    """Turn forecasts of a mean into forecasts of what would be *measured*: the truth's own noise added.
-
-    Shapes: ``samples`` (..., sample), ``truth_se`` (...); gives (..., sample).
-    """
+    """Add the truth's own noise to forecasts of a mean (..., sample); ``truth_se`` (...)."""
     noise = np.random.default_rng(seed).standard_normal(samples.shape)
     return samples + truth_se[..., None] * noise
 
 
 def score_rows(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:
-    """All scores of each forecast, without any averaging.
-
-    Shapes: ``samples`` (curve, distance, sample), ``truth`` (curve, distance), ``reference`` (curve,); gives (curve,
-    distance).
-    """
+    """All scores (curve, distance) of ``samples`` (curve, distance, sample) against ``truth`` and ``reference``."""
     low, high = central_interval(samples, 0.9)
     low_50, high_50 = central_interval(samples, 0.5)
     inside_90 = (low - TOLERANCE <= truth) & (truth <= high + TOLERANCE)
@@ -111,11 +102,7 @@ POSITIVE = (names.ERROR_REFERENCE, names.HEADROOM, names.BREAK_DISTANCE, names.E
 
 
 def recalibrated(fit: Fit, factor: float) -> Fit:
-    """Stretch what is uncertain about each curve about its median: log error spreads ``factor`` times as far.
-
-    Elasticities move in their own unit, positive ones in logs, floors in log odds, and the walk off the family's shape
-    is scaled. The group level and the worth of other slices' labels stay as they were fitted.
-    """
+    """Stretch each curve's log error about its median by ``factor``, walks included; the group stays as fitted."""
     if not factor > 0:
         raise ValueError(f"factor must be > 0, got {factor!r}. Fix: give the scorecard's, such as 1.2.")
     if factor == 1.0:

@@ -18,6 +18,7 @@ from labelvalue.forecast.backtesting.scores import TOLERANCE, reliability
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.model.fitting.result import Fit, altered, kind_of_fit, noted
 from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.sampling.diagnostics import flagged, without
 from labelvalue.numerals import counted
 from labelvalue.problems import InputError
 
@@ -214,10 +215,8 @@ def _ratio(crps: Any, best: Any) -> Any:
 def backtest_verdict(result: xr.Dataset) -> str:
     """Say in one sentence whether to trust forecasts, and up to which distance.
 
-    A distance is trusted if so few hits of 90 % and of 50 % intervals are no less likely than 5 % for honest ones (more
-    than a quarter of the latter, whatever their number), if gains are not off by half of what came, if CRPS is at most
-    a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five forecasts at
-    a distance nothing is said; nor where what speaks against the nearest may be chance, since forecasts err together.
+    A distance is trusted where 90 % and 50 % intervals held what honest ones hold, gains are not off by half of what
+    came, CRPS is at most a tenth above that of the best simple rule, and all shorter distances are trusted.
 
     Parameters
     ----------
@@ -317,9 +316,8 @@ UNCHECKED = "not backtested: "
 def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     """Let a fit carry its backtest, into the file it is saved in and the report made from it.
 
-    Where the backtest says, from enough forecasts, that none are to be trusted, its sentence becomes a reason of the
-    fit's verdict, which is then ``flagged`` unless it is ``refused``: no decision is published. Too little to say
-    whether to trust, or nothing that could be checked, is no reason.
+    Where it says, from enough forecasts, that none are to be trusted, that becomes a reason of the fit's verdict, and
+    no decision is published.
 
     Parameters
     ----------
@@ -360,8 +358,8 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
                 "Fix: make both from the same runs with the same model, priors and classes."
             )
     before = "" if fit.backtest is None else distrust(fit.backtest)
-    diagnostics, why = fit.diagnostics.without(before), distrust(result)
-    told = dataclasses.replace(fit, diagnostics=diagnostics.flagged(why) if why else diagnostics)
+    diagnostics, why = without(fit.diagnostics, before), distrust(result)
+    told = dataclasses.replace(fit, diagnostics=flagged(diagnostics, why) if why else diagnostics)
     return altered(told, {names.BACKTEST: result})
 
 

@@ -26,10 +26,7 @@ ZOOMS, ZOOM_POINTS = 5, 9
 
 @dataclass(frozen=True, eq=False)
 class PowerLaws:
-    """Fitted curves, one per data vector: the error is ``floor + scale`` at ``reference`` labels.
-
-    Shapes: all (fit); ``squares`` is the weighted residual sum of squares.
-    """
+    """Fitted curves (fit): error ``floor + scale`` at ``reference`` labels; ``squares``, weighted residuals'."""
 
     reference: float
     floor: np.ndarray

@@ -50,10 +50,7 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curves:
-    """Curves of one learner and suite as arrays, laid out once for a search that reads them at hundreds of sizes.
-
-    Shapes: all (chain, draw, slice, learner, suite, size) or what of these dims there is, of length 1 or full.
-    """
+    """Curves of one learner and suite (chain, draw, slice, learner, suite, size), each dim of length 1 or full."""
 
     fit: Fit
     parameters: LaidOut

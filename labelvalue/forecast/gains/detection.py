@@ -13,7 +13,7 @@ from labelvalue.forecast.gains.curves import curve_dims, flag_texts
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.interventions.alternatives import EvaluationLabels
 from labelvalue.forecast.interventions.gains import checked, predict_gain_with
-from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.forecast.interventions.intervention import Intervention, done_for
 from labelvalue.model.fitting.result import Fit
 from labelvalue.settings import Checks
 
@@ -34,8 +34,7 @@ def detection_power(
     """Draw the power to see each slice's gain: the probability that a measurement after it shows one.
 
     Before and after, ``replicates`` models are trained and evaluated on one evaluation set; a gain is seen where the
-    difference is larger than chance allows (one-sided). The noise is that of the fit: evaluation sampling, of which
-    paired models share all but the churn, and variation between trainings; wrong evaluation labels shrink what is seen.
+    difference is larger than chance allows (one-sided). Wrong evaluation labels shrink what is seen.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.Data
     added = xr.DataArray(np.zeros(fit.slices.size), dims=names.SLICE, coords={names.SLICE: fit.slices})
     for one in interventions:
         if isinstance(one, EvaluationLabels):
-            added = added + one.labels * one.done_for(added)
+            added = added + one.labels * done_for(one, added)
     return added.rename(names.EVALUATION_LABELS)
 
 

@@ -34,9 +34,8 @@ ORIGIN = "origin_of_drift"
 def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: Prior = PRIOR) -> xr.DataArray:
     """Draw the rate at which the error rises with time where the training data stay as they are.
 
-    What tells it are runs that share slice, learner, labels, other labels and replicate, and were evaluated at other
-    times (``measured_at``) on other items; and suites of later data, where it is said how much later. Each such group
-    has a level of its own, so that the curve plays no part. The variances are those of the fit.
+    Told by runs that share all but the time and the items of their evaluation (``measured_at``), and by suites of later
+    data, where it is said how much later. Each such group has a level of its own, so that the curve plays no part.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
-from labelvalue.model.fitting.again import fit_again
+from labelvalue.model.fitting.fitting import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
 from labelvalue.printing import told
@@ -31,11 +31,7 @@ SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
-
-    Shapes: ``ratios``, log of its density over that of the fit (chain, draw); ``counts``, what each run counts for
-    (run).
-    """
+    """Another posterior: log density over that of the fit, ``ratios`` (chain, draw); ``counts`` (run) to fit it."""
 
     ratios: xr.DataArray
     counts: np.ndarray | None = None
@@ -79,10 +75,7 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
 
 
 def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
-    """Smooth importance ratios (chain, draw) to logs of weights that sum to 1 (Vehtari and others 2024, JMLR 25).
-
-    Attributes: ``pareto_k``; ``reliable``, whether it is at most min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``.
-    """
+    """Smooth importance ratios (chain, draw) to logs of weights that sum to 1 (Vehtari and others 2024, JMLR 25)."""
     from arviz_stats.base import array_stats
 
     ordered = log_ratios.transpose(*names.SAMPLE)
@@ -159,9 +152,8 @@ def prior_sensitivity(
 ) -> pd.DataFrame:
     """Say how far each slice's gain would move, were the priors weaker, stronger or others.
 
-    The priors about each quantity are raised to powers on their unbounded scale (0.5 makes a normal prior 1.41 times as
-    wide, 2 makes it 0.71 times as wide), or replaced, and the posterior draws are re-weighted; where the weights cannot
-    be relied on (k above 0.7, or above 1 − 1/log₁₀ draws), the runs are fitted again.
+    The priors about each quantity are raised to powers on their unbounded scale, or replaced, and the draws
+    re-weighted; where the weights cannot be relied on, the runs are fitted again.
 
     Parameters
     ----------

@@ -26,8 +26,7 @@ KEPT = [names.SYNTHETIC_LABELS, names.OTHER_SYNTHETIC_LABELS]
 def synthetic_worth(fit: Fit) -> xr.DataArray:
     """Draw the worth of one synthetic example in labels of its slice, the same for all slices.
 
-    The curves are those that the runs without synthetic examples tell; for each of their draws, the runs with some
-    weigh worths on a grid by how well they explain the errors measured. Nothing flows back into the curves.
+    The runs with synthetic examples weigh worths on a grid, draw by draw; nothing flows back into the curves.
 
     Parameters
     ----------

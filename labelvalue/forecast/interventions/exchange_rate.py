@@ -10,7 +10,14 @@ from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, best_of, draws, error_draws, flag_texts, in_blocks, slice_draws
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.gains import changes_by, checked, described, predict_gain_with, standing_at
-from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing, changed_error
+from labelvalue.forecast.interventions.intervention import (
+    Changes,
+    Intervention,
+    Standing,
+    changed_error,
+    fixed_money,
+    money as money_of,
+)
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
 from labelvalue.model.curve.effective_labels import information_left
@@ -137,8 +144,8 @@ def break_even_noise(
     cost = draws(fit, "costs.price_per_label", _price(checks, price))
     whole_numbers([labels], names.LABELS)
     known, origin = noise_draws(fit, noise)
-    units = guideline.money(fit, labels, _price(checks, price)).reset_coords(drop=True)
-    plain = (guideline.fixed_money(fit) + units) / cost
+    units = money_of(guideline, fit, labels, _price(checks, price)).reset_coords(drop=True)
+    plain = (fixed_money(guideline, fit) + units) / cost
 
     def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
         standing = standing_at(fit, posterior, position, xr.DataArray([float(labels)], dims=SIZE), known, origin)

@@ -10,7 +10,15 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_distance
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.forecast.interventions.intervention import KINDS, Changes, Intervention, Standing, changed_error
+from labelvalue.forecast.interventions.intervention import (
+    KINDS,
+    Changes,
+    Intervention,
+    Standing,
+    change,
+    changed_error,
+    done_for,
+)
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import as_lines
@@ -121,7 +129,7 @@ def changes_by(standing: Standing, interventions: Sequence[Intervention]) -> tup
     noise = 0.0 if standing.noise is None else standing.noise
     changes, origins = Changes(old_noise=noise, new_noise=noise), []
     for one in interventions:
-        after, origin = one.change(standing, changes)
+        after, origin = change(one, standing, changes)
         changes = _where_done(standing, one, changes, after)
         origins.append(origin)
     return changes, origins
@@ -130,7 +138,7 @@ def changes_by(standing: Standing, interventions: Sequence[Intervention]) -> tup
 def _where_done(standing: Standing, one: Intervention, before: Changes, after: Changes) -> Changes:
     if not one.slices:
         return after
-    done = one.done_for(standing.position[names.LABELS_NOW])
+    done = done_for(one, standing.position[names.LABELS_NOW])
     mixed = {
         field.name: xr.where(done > 0, getattr(after, field.name), getattr(before, field.name))
         for field in dataclasses.fields(Changes)

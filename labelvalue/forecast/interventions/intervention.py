@@ -19,11 +19,10 @@ from labelvalue.settings import Checks, Settings, Text, listed, put
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What is changed about a forecast; every field is a number or draws, and the defaults change nothing.
+    """What is changed about a forecast, in numbers or draws; the defaults change nothing.
 
-    ``worth`` is what one newly bought label counts for in plain ones, ``added`` effective labels added at once;
-    ``old_noise`` and ``new_noise`` are shares of wrong labels; ``excess``, ``elasticity`` and ``floor`` factors on the
-    error above the floor, on how fast that part falls, and on the floor; ``learner`` whose curve holds from then on.
+    ``worth`` of a new label in plain ones, effective labels ``added`` at once, shares of wrong labels, factors on
+    ``excess``, ``elasticity`` and ``floor``, the ``learner`` from then on.
     """
 
     worth: Any = 1.0
@@ -38,11 +37,7 @@ class Changes:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Where a forecast stands before anything is changed: draws and position of the slices in question.
-
-    Shapes: ``bought`` (size, and slice, chain, draw); ``noise``, the share of wrong plain labels (slice, chain, draw),
-    ``None`` where it is not known.
-    """
+    """A forecast before changes: draws, labels ``bought`` (size), ``noise`` of plain labels (slice, chain, draw)."""
 
     fit: Fit
     posterior: xr.Dataset
@@ -70,11 +65,7 @@ class Standing:
 
 
 def changed_error(standing: Standing, changes: Changes) -> xr.DataArray:
-    """Draw the expected error after labels were bought under changes.
-
-    Own labels, bought ones by their worth, and added ones count for the information that their noise leaves, relative
-    to plain labels; labels of other slices stay as they are.
-    """
+    """Draw the expected error after labels were bought under changes; labels of other slices stay as they are."""
     position = standing.position
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
     count = now + changes.worth * standing.bought + changes.added
@@ -186,130 +177,43 @@ class Intervention(Settings):
         """Whether it acts through the labels bought, and brings nothing without any."""
         return self._on_new
 
-    def change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
-        """Return what it changes, on top of what others have changed, and where its effect comes from.
-
-        Parameters
-        ----------
-        standing : Standing
-            Where the forecast stands.
-        changes : Changes
-            Changes by what comes before it.
-
-        Returns
-        -------
-        changes : Changes
-            All changes.
-        origin : str
-            ``from runs``, ``from annotations`` or ``elicited``.
-        """
-        return self._change(standing, changes)
-
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         return changes, names.ELICITED
-
-    def units(self, now: Any, bought: Any) -> Any:
-        """Return how many units are paid for.
-
-        Parameters
-        ----------
-        now : float or DataArray
-            Labels there are.
-        bought : float or DataArray
-            Labels bought beside it.
-
-        Returns
-        -------
-        same kind
-            0 for what is paid once only.
-        """
-        return self._units(now, bought)
 
     def _units(self, now: Any, bought: Any) -> Any:
         return 0.0 * (now + bought)
 
-    def money(self, fit: Fit, bought: Any, price: Quantity = 0.0) -> xr.DataArray:
-        """Draw what its units cost, slice by slice; ``fixed_money`` comes on top, once.
 
-        Parameters
-        ----------
-        fit : Fit
-            Gives labels now, draws and seed.
-        bought : float or DataArray
-            Plain labels bought beside it, by slice.
-        price : quantity
-            Price of a plain label, where units have none of their own.
+def change(done: Intervention, standing: Standing, changes: Changes) -> tuple[Changes, str]:
+    """What an intervention changes on top of what others have changed, and where its effect comes from."""
+    return done._change(standing, changes)
 
-        Returns
-        -------
-        xarray.DataArray
-            Dims of slice and of what was bought, chain and draw.
 
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> lv.interventions.Consensus(3).money(lv.testing.fake_fit(seed=1), 500, price=0.1).values.tolist()
-        [100.0, 100.0, 100.0, 100.0]
-        """
-        each = price if self.unit_cost is None else self.unit_cost
-        key = "costs.price_per_label" if self.unit_cost is None else f"{self.name}.unit_cost"
-        units = self.units(fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
-        return units * draws(fit, key, each) * self.done_for(units)
+def units(done: Intervention, now: Any, bought: Any) -> Any:
+    """How many units are paid for where there are labels now and some are bought; 0 for what is paid once only."""
+    return done._units(now, bought)
 
-    def fixed_money(self, fit: Fit) -> xr.DataArray:
-        """Draw what it costs once.
 
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
+def done_for(done: Intervention, values: xr.DataArray) -> xr.DataArray:
+    """1 for slices that an intervention is done for, else 0 (slice)."""
+    there = values[names.SLICE]
+    chosen = [not done.slices or str(name) in done.slices for name in there.values]
+    return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})
 
-        Returns
-        -------
-        xarray.DataArray
-            Dims chain and draw where it is uncertain.
 
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> float(lv.interventions.Guideline(0.5, cost=800).fixed_money(lv.testing.fake_fit(seed=1)))
-        800.0
-        """
-        return draws(fit, f"{self.name}.cost", self.cost)
+def money(done: Intervention, fit: Fit, bought: Any, price: Quantity = 0.0) -> xr.DataArray:
+    """Draw what the units of an intervention cost, slice by slice; ``price`` is that of a plain label."""
+    each = price if done.unit_cost is None else done.unit_cost
+    key = "costs.price_per_label" if done.unit_cost is None else f"{done.name}.unit_cost"
+    count = units(done, fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
+    return count * draws(fit, key, each) * done_for(done, count)
 
-    def days(self, fit: Fit) -> xr.DataArray:
-        """Draw the days by which it puts off the gain.
 
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
+def fixed_money(done: Intervention, fit: Fit) -> xr.DataArray:
+    """Draw what an intervention costs once."""
+    return draws(fit, f"{done.name}.cost", done.cost)
 
-        Returns
-        -------
-        xarray.DataArray
-            Dims chain and draw where it is uncertain.
 
-        Examples
-        --------
-        >>> import labelvalue as lv
-        >>> float(lv.interventions.Guideline(0.5, delay=14).days(lv.testing.fake_fit(seed=1)))
-        14.0
-        """
-        return draws(fit, f"{self.name}.delay", self.delay)
-
-    def done_for(self, values: xr.DataArray) -> xr.DataArray:
-        """Return 1 for slices it is done for, else 0.
-
-        Parameters
-        ----------
-        values : DataArray
-            Has dim slice.
-
-        Returns
-        -------
-        xarray.DataArray, dim slice
-        """
-        there = values[names.SLICE]
-        chosen = [not self.slices or str(name) in self.slices for name in there.values]
-        return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})
+def delay_days(done: Intervention, fit: Fit) -> xr.DataArray:
+    """Draw the days by which an intervention puts off the gain."""
+    return draws(fit, f"{done.name}.delay", done.delay)

@@ -23,9 +23,8 @@ from labelvalue.settings import Checks, is_whole
 def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:
     """Share of items that a majority of votes labels wrongly, ties broken by lot.
 
-    A wrong vote names any of the other classes with equal probability. With probability ``correlation`` an item is
-    such that all annotators answer alike, which is the pairwise correlation of their errors where rates are equal;
-    otherwise they err independently.
+    A wrong vote names any of the other classes with equal probability. With probability ``correlation`` all annotators
+    answer an item alike; otherwise they err independently.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.annotators.judgements import (
     DENSE_CLASSES,
+    LEVELS,
     Audits,
     count_judgements,
     levels_of,
@@ -25,8 +26,7 @@ from labelvalue.model.curve.families import softplus
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
-from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings
 from labelvalue.printing import doing
 from labelvalue.problems import input_error
 
@@ -97,8 +97,7 @@ def noise_from_probabilities(
 
 
 DRAWS = 100  # posterior draws over which probabilities are averaged
-LEVEL_NAMES = ("ability", "of_slice", "of_class", "leaning", "confusing", "own_confusing", "class_level",
-               "class_of_slice")  # fmt: skip
+LEVEL_NAMES = (*LEVELS, "class_level", "class_of_slice")
 BLOCK = 20_000_000  # numbers held at once
 
 
@@ -258,13 +257,8 @@ def estimate_label_noise(
 ) -> LabelNoise:
     """Estimate the share of wrong labels from repeated judgements, from references, from audits, or from all of them.
 
-    A Bayesian Dawid-Skene model: every annotator has a confusion matrix, drawn from a group; slices and classes
-    may be harder or easier; the true classes are summed over. Given the true class, annotators err independently: where
-    items are hard for all of them alike, noise is estimated too low, and only references or audits mend that.
-
-    Up to ten classes, annotators differ in which classes they miss, and up to 2,000 entries in all also in what they
-    take them for. From eleven to fifty they differ in how often they are wrong, and share the matrix of what is missed
-    and what it is taken for.
+    A Bayesian Dawid-Skene model. Given the true class, annotators err independently: where items are hard for all of
+    them alike, noise is estimated too low, and only references or audits mend that.
 
     Parameters
     ----------

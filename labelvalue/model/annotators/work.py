@@ -13,8 +13,7 @@ from labelvalue.model.annotators.judgements import UNNAMED
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
-from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings
 from labelvalue.printing import as_lines, doing
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Branch, Interval, Quantity
@@ -237,10 +236,8 @@ def estimate_work(
 ) -> Work:
     """Estimate what labels take: seconds by slice, labels a day, days until delivery.
 
-    Seconds are log-normal about a pace of slice and annotator, both pooled. Durations of more than ten times the
-    median of their slice and annotator hold a break, and those above an hour, of 0 or negative were left out on import;
-    both are counted and no part of the seconds. Labels a day are the Bayesian bootstrap of the calendar days from the
-    first judgement to the last, days without any among them.
+    Seconds are log-normal about a pace of slice and annotator, both pooled, breaks left out. Labels a day are the
+    Bayesian bootstrap of the calendar days from the first judgement to the last.
 
     Parameters
     ----------

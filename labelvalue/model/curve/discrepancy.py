@@ -33,11 +33,8 @@ HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys th
 class Beyond:
     """What walks are like beyond the data: their mean in standard deviations, and how many go by shape.
 
-    Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
-    more left to learn. ``typical`` is the mean at a typical scatter, ``by_scatter`` what one log more of it adds,
-    ``wider`` by how many logs such curves stray farther, ``shared`` the share of the variance common to a learner,
-    ``by_shape`` that of draws in which curves do what others of their shape did
-    (:mod:`labelvalue.model.curve.shapes`).
+    The mean is ``typical`` at a typical scatter; one log more adds ``by_scatter``, and ``wider`` to how far they stray.
+    ``shared`` and ``by_shape`` are shares, of a learner's variance and of draws.
     """
 
     typical: float = 0.0
@@ -73,13 +70,7 @@ Drawn = dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Walks:
-    """Whose walks are drawn: by the fit's seed, and the learner where curves have no dim for it.
-
-    ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
-    (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
-    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`); ``kept`` holds the
-    walks that were asked for last, ``most`` bytes of them.
-    """
+    """Whose walks are drawn, by seed and learner; those ``below`` given the runs, ``futures``, the last ``kept``."""
 
     random_seed: int
     learner: str = ""
@@ -92,10 +83,7 @@ class Walks:
 
 
 def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
-    """Each curve's own standard walk about its mean, read at the effective distance of each draw; suites share one.
-
-    Shapes: ``doublings`` (chain, draw, one dim for each of ``whose``, others), and the result.
-    """
+    """Each curve's own standard walk about its mean at ``doublings`` (chain, draw, a dim each of ``whose``)."""
     out = np.zeros(doublings.shape)
     samples = doublings.shape[0] * doublings.shape[1]
     for index in np.ndindex(*(found.size for found in whose)):
@@ -132,13 +120,10 @@ def paths(
     doublings: float = HORIZON,
     kept: Drawn | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
+    """Draw standard walks of the slope, one a posterior draw, and their integrals: level and slope (samples, knots).
 
-    The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
-    for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
-    slices of its learner, the last of its names, have in common. They are taken from ``kept``, and kept there.
-
-    Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
+    They depend on seed and names alone, so that every forecast of a fit sees the same futures; slices of a learner, the
+    last name, have a ``shared`` walk in common.
     """
     key, reach = (samples, random_seed, shared, labels), min(max(2.0 * -(-doublings // 2), REACH), HORIZON)
     knots = 1 + int(KNOTS_PER_DOUBLING * reach)
@@ -165,10 +150,7 @@ def entropy_of(random_seed: int, *labels: str) -> list[int]:
 def standard_walks(
     rng: np.random.Generator, samples: int, doublings: float = HORIZON, reach: float = np.inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals, as far as they reach.
-
-    Shapes: gives ``level, slope`` (samples, knots).
-    """
+    """Draw walks of a slope that gains a standard deviation a doubling, and their integrals: (samples, knots) each."""
     drawn, knots = (int(np.ceil(KNOTS_PER_DOUBLING * far)) for far in (doublings, min(reach, doublings)))
     turns, bends = rng.standard_normal((2, samples, drawn))[..., :knots]
     level, slope = np.zeros((2, samples, knots + 1))
@@ -183,10 +165,7 @@ def level_covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.ndarray:
-    """Read integrated walks at distances: cubic between knots, 0 before the reference size.
-
-    Shapes: ``level``, ``slope`` (samples, knots), ``doublings`` (samples, sizes); gives (samples, sizes).
-    """
+    """Read integrated walks (samples, knots) at ``doublings`` (samples, sizes): cubic between knots."""
     position = doublings * KNOTS_PER_DOUBLING
     np.clip(position, 0.0, level.shape[1] - 1, out=position)
     at = np.minimum(position.astype(int), level.shape[1] - 2)
@@ -242,11 +221,7 @@ SIDE = "below the reference"  # keeps these random numbers apart from those of t
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Below:
-    """Walks of the curves of a fit below their reference sizes, given its runs.
-
-    ``stretch`` is how much farther than fitted the parameters' draws were spread about their medians
-    (:func:`labelvalue.forecast.backtesting.scores.recalibrated`); the sum of curve and walk then spreads as much.
-    """
+    """Walks of a fit's curves below their reference sizes, given its runs; ``stretch`` as in ``recalibrated``."""
 
     model: Model
     posterior: xr.Dataset
@@ -287,12 +262,7 @@ class Below:
         return xr.DataArray(out, dims=distance.dims, coords=kept | coords)
 
     def paths(self, **whose: str) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a curve's standard walks, one a posterior draw.
-
-        They depend on the draws and runs of the fit, on its seed and on the curve's names alone.
-
-        Shapes: gives ``level, slope`` (samples, knots).
-        """
+        """Draw a curve's standard walks, one a posterior draw: level and slope (samples, knots)."""
         self._draw([whose])
         return self._drawn[_key(whose)]
 
@@ -375,13 +345,9 @@ def walks_given(
     distance: np.ndarray,
     noise: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn walks drawn without any runs into walks drawn given what was measured along them, by Matheron's rule.
+    """Condition walks (samples, knots) on measurements, by Matheron's rule (Wilson and others 2021, JMLR 22).
 
-    A walk and measurements of it are moved by what regression says of the difference to what was measured (Wilson and
-    others 2021, "Pathwise conditioning of Gaussian processes", JMLR 22; Durbin and Koopman 2002, Biometrika 89).
-
-    Shapes: ``level``, ``slope`` (samples, knots), ``residual``, ``variance`` (samples, cells), ``slope_sd`` (samples,),
-    ``distance`` (cells,), ``noise`` (samples, cells); gives ``level, slope`` (samples, knots).
+    Shapes: ``residual``, ``variance``, ``noise`` (samples, cells), ``slope_sd`` (samples,), ``distance`` (cells,).
     """
     knots = np.arange(level.shape[1]) / KNOTS_PER_DOUBLING
     to_level = level_covariance(knots, distance)

@@ -1,8 +1,7 @@
 """Effective labels: what a training set amounts to in labels of the slice, chosen at random and rightly labelled.
 
-Labels of other slices count for their transfer, labels that a strategy chose for its efficiency, diverse labels for
-more than labels that are alike; and wrong labels take away from all of them: a share η is taken to be replaced by one
-of the K − 1 other classes at random.
+Labels of other slices count for their transfer, those a strategy chose for its efficiency, diverse ones for more; a
+share η of wrong labels is taken to be replaced by one of the K − 1 other classes at random.
 """
 
 import dataclasses
@@ -93,10 +92,7 @@ def _logit(share: float | Prior, name: str, classes: int) -> tuple[float, float]
 
 
 def true_labels(data: Mapping[Any, Any], noise: Any, classes: int) -> tuple[dict[Any, Any], Any]:
-    """Turn measured errors into errors against true labels.
-
-    With measured error m, the true one is (m − η) / (1 − η·K/(K−1)); relative noise grows by m / (m − η).
-    """
+    """Turn measured errors m into (m − η) / (1 − η·K/(K−1)), against true labels, and their noise with them."""
     xp = namespace(noise)
     kept = LEAST_EXCESS * softplus((1.0 - noise * xp.exp(-data["log_error"])) / LEAST_EXCESS)
     changed = {
@@ -119,21 +115,17 @@ FEW_BESIDE = 5.0
 
 
 def likeness_of_means(beside: Any) -> Any:
-    """How much less the worth of many slices' labels differs from slice to slice than that of a few slices' labels.
+    """How much less the worth of many slices' labels differs between slices than that of few slices' labels.
 
-    It is a mean over all the others, and means of many are alike. Were its spread to shrink only as the square root of
-    their number, one of hundreds of slices could seem to learn nothing from all the others, where no sampler comes
-    back.
+    Less than the square root of their number, or a slice could seem to learn nothing from hundreds of others, where no
+    sampler comes back.
     """
     ratio = beside / FEW_BESIDE
     return 1.0 / (0.5 * (ratio + 1.0 + abs(ratio - 1.0)))
 
 
 def transfer_from(level: Any, beside: Any) -> Any:
-    """Turn an unbounded level into the worth of another slice's label: itself from ``TYPICAL_WORTH`` upwards.
-
-    Below, it is straight in the log of effective labels at the reference size, which bends sharply near a worth of 0.
-    """
+    """Turn an unbounded level into the worth of another slice's label: itself from ``TYPICAL_WORTH`` upwards."""
     xp = namespace(level, beside)
     above = level - TYPICAL_WORTH
     higher = 0.5 * (above + abs(above))
@@ -146,11 +138,7 @@ BLOCK = 65_536  # cells of an array that are computed at a time: sums of so many
 
 
 def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArray:
-    """Compute on NumPy arrays, and give the result the coordinates of what went in, compared once and not at each sum.
-
-    ``compute`` gets arrays with the dims of all of them, those of a sample first, some curves at a time; a mapping of
-    such arrays for a dataset; and anything else as it is.
-    """
+    """Compute on NumPy arrays of all dims, those of a sample first; the result has the coordinates of what went in."""
     labelled = [one for one in given if isinstance(one, xr.DataArray | xr.Dataset)]
     coords: dict[Any, Any] = {}
     for one in labelled:
@@ -252,10 +240,7 @@ def of_strategy(name: str, place: int) -> str:
 
 
 def effective_ratio(worths: Mapping[str, Any], data: Mapping[Any, Any], classes: int) -> Any:
-    """Log effective labels of a cell over those at the reference, where labels are random and as clean as they come.
-
-    Noise takes 1 − η·K/(K−1) of a label's information, squared in the number of labels (Natarajan and others 2013).
-    """
+    """Log effective labels over the reference's; noise leaves 1 − η·K/(K−1) of a label, squared (Natarajan 2013)."""
     reference = data[names.REFERENCE_LABELS]
     ratio = data["log_own"]
     if names.TRANSFER in worths:

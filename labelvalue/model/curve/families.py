@@ -1,16 +1,8 @@
 """What all curve families share, written once: the floor, elasticities, and a likelihood of three sources of noise.
 
-Every function here runs on floats, on NumPy arrays, on :class:`xarray.DataArray` posteriors and on
-PyTensor variables, so that the model that is fitted and the forecast made from it cannot disagree.
-
-1. *Evaluation sampling*: known from counts. Runs on one evaluation set share most of it; the share that
-   differs between runs is the ``churn``.
-2. *Training variation*: how much runs with redrawn training sets differ, shrinking with labels.
-3. *Shape discrepancy*: no real curve is exactly of any family. The slope of log error departs from the family's as a
-   random walk in doublings of labels that starts at the reference size, with a scale of its own per curve: log error
-   departs as the integral of that walk. So the curve's elasticity at the reference size is that of its tangent there,
-   and what lies further back says less about it. The walk is Gaussian given its scale and is integrated out
-   exactly, by a Kalman filter over knots.
+Every function here runs on floats, on NumPy arrays, on :class:`xarray.DataArray` posteriors and on PyTensor variables,
+so that the model that is fitted and the forecast made from it cannot disagree. The noise is that of evaluation, of
+training, and the shape discrepancy (docs/statistics/engine.md).
 """
 
 import sys
@@ -134,10 +126,7 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
 
 
 def above_log(data: Mapping[Any, Any], churn: Any) -> Any:
-    """How far a cell's log error lies above the log of its mean, on average, (curve, knot, slot).
-
-    The log of a mean lies below by half of its variance, which cells are given for answers drawn anew in every run.
-    """
+    """How far a cell's log error lies above the log of its mean, on average (curve, knot, slot): half its variance."""
     return 0.5 * data["sampling_variance"] * (1.0 - _sampled_anew(data, churn))
 
 

@@ -1,8 +1,7 @@
 """From the runs table to what a model sees: one row of numbers per curve, knot and slot.
 
-A *curve* is a slice under a learner on a suite. Its runs are summed over replicates of the same training-set size
-into cells, and cells are laid out by their distance below the reference size in half doublings, the
-*knots* of the shape discrepancy. Everything a likelihood needs is here; nothing is fitted.
+A *curve* is a slice under a learner on a suite. Its runs are summed over replicates of one training-set size into
+cells, laid out by their distance below the reference size in half doublings, the *knots* of the shape discrepancy.
 """
 
 from collections.abc import Mapping
@@ -81,11 +80,9 @@ def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) -> pd.DataFrame:
-    """Log error and its variances from counts.
+    """Log error of counts, log((k + ½) / (n + ½)), and its variances, of a rate shrunk towards the curve's trend.
 
-    The log of (k + ½) / (n + ½) is unbiased to first order. Its variance is not the cell's own: a cell with few wrong
-    answers by chance would count for less, and the error would be read too high. It is that of a rate shrunk
-    towards the curve's trend.
+    By its own variance a cell with few wrong answers by chance would count for less, and the error be read too high.
     """
     wrong = errors + 0.5
     log_error = pd.Series(np.log(wrong / (trials + 0.5)))
@@ -363,10 +360,9 @@ def _certain(
     freedom: xr.DataArray,
     scatter: xr.DataArray,
 ) -> xr.DataArray:
-    """Standard errors that say as much of a slope as ``errors`` of them would, were the variance known; by curve.
+    """Standard errors by curve that say as much of a slope as ``errors`` of them would, were the variance known.
 
-    With replicates by Satterthwaite's degrees of freedom. Without, the standard error leaves out what trainings
-    scatter: it is then as large as the curve misses its line, or as all such curves together miss theirs.
+    With replicates by Satterthwaite's degrees of freedom; without, by how far the curve or all such miss their lines.
     """
     cells = (KNOT, SLOT)
     known = freedom >= ENOUGH_RUNS

@@ -1,12 +1,8 @@
 """The log-likelihood of each curve as one operation of PyTensor, with its derivatives, from the terms of one cell.
 
-A definition is plain arithmetic, such as :func:`labelvalue.model.hierarchy.building.terms_of_cell` makes of family,
-effective labels and noise. Here it is run on PyTensor scalars, cut in two and differentiated: what depends on the curve
-alone is computed once a curve (the *head*), the rest for every cell; and derivatives, summed over cells, go back
-through the head once a curve (the *tail*).
-
-As PyTensor's own operations, law, noise and filter with their gradients would be hundreds that every fit has to
-rewrite and compile, and each would write and read all cells.
+A definition is plain arithmetic. Here it is run on PyTensor scalars, cut in two and differentiated: what depends on the
+curve alone is computed once a curve (the *head*), the rest for every cell; derivatives, summed over cells, go back
+through the head once a curve (the *tail*). As PyTensor's own operations it would be hundreds to compile.
 """
 
 import dataclasses
@@ -53,10 +49,10 @@ Definition = Callable[[Mapping[str, Any], Mapping[str, Any]], Terms]
 
 @dataclasses.dataclass(frozen=True)
 class Differentiated:
-    """A definition with its derivatives, as operations on numbers and the names of what they take and give.
+    """A definition with its derivatives, as operations on numbers, and the names of what they take and give.
 
-    Names: ``parameter_0`` is the first of ``parameters``, ``of_curve_0`` and ``of_cell_0`` the first of these data,
-    ``head_0``, ``cell_0``, ``between_0`` and ``tail_0`` the first output of these operations; or a name is a number.
+    Names are ``parameter_0``, ``of_curve_0`` and ``of_cell_0``, then ``head_0``, ``cell_0``, ``between_0`` and
+    ``tail_0``; or numbers.
     """
 
     head: Composite | None
@@ -189,10 +185,7 @@ ROOM = 5  # rows of ``states``: what the backward loop needs of each cell from t
 
 
 def forward(residual: Any, variance: Any, distance: Any, rate: float, states: Any) -> float:
-    """Run the Kalman filter from the nearest cell to the farthest.
-
-    Shapes: ``residual``, ``variance`` (cells), ``distance`` (cells), ``states`` (5, cells).
-    """
+    """Run the Kalman filter over cells from the nearest to the farthest; ``states`` (5, cells)."""
     level = slope = level_var = shared_var = slope_var = before = misfit = logs = 0.0
     product = 1.0
     for cell in range(residual.shape[0]):
@@ -222,10 +215,7 @@ def forward(residual: Any, variance: Any, distance: Any, rate: float, states: An
 
 
 def backward(states: Any, rate: float, to_residual: Any, to_variance: Any) -> float:
-    """Run :func:`forward` in reverse, from the derivative of the log-likelihood to those of what went in.
-
-    Shapes: ``states`` (5, cells), ``to_residual``, ``to_variance`` (cells).
-    """
+    """Run :func:`forward` in reverse, from derivatives of the log-likelihood (cells) to those of its inputs."""
     to_level = to_slope = to_level_var = to_shared_var = to_slope_var = to_rate = 0.0
     cells = to_residual.shape[0]
     for back in range(cells):
@@ -255,10 +245,7 @@ def backward(states: Any, rate: float, to_residual: Any, to_variance: Any) -> fl
 
 
 def walk(residual: Any, variance: Any, distance: Any, slope_sd: float, states: Any) -> tuple[float, float]:
-    """Log-likelihood of a curve's cells around a slope that walks at random, and its derivatives.
-
-    Shapes: ``residual``, ``variance`` (cells), ``distance`` (cells), ``states`` (5, cells).
-    """
+    """Log-likelihood of a curve's cells around a slope that walks at random, and its derivatives."""
     rate = slope_sd * slope_sd
     loglikelihood = forward(residual, variance, distance, rate, states)
     return loglikelihood, 2.0 * slope_sd * backward(states, rate, residual, variance)
@@ -375,10 +362,7 @@ def _indented(name: str, lines: Sequence[str]) -> str:
 
 
 class CurveLoglikelihood(Op):
-    """Log-likelihood of each curve, with its derivatives by each parameter as further outputs: a sampler wants both.
-
-    Inputs: ``first_cell``, ``distance``, then parameters and data as the terms name them.
-    """
+    """Log-likelihood of each curve, with its derivatives by each parameter as further outputs: a sampler wants both."""
 
     __props__ = ("terms",)
     default_output = 0

@@ -76,10 +76,7 @@ def log_error_of(
     model: Model,
     walks: Walks,
 ) -> np.ndarray:
-    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims.
-
-    Shapes: all (chain, draw, slice, learner, suite, size) or what of these dims there is, of length 1 or full.
-    """
+    """Log errors (chain, draw, slice, learner, suite, size), dims of length 1 or full; ``whose`` are their names."""
     reference, moved = np.log(error), model.curve(log_ratio, parameters)
     doublings = log_ratio / np.log(2.0)
     if (doublings > NEAR).any():

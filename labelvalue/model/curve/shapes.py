@@ -32,10 +32,7 @@ WIDENS = 0.8  # power of distance by which the spread of what curves do grows, a
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """One hidden layer, from shapes to the four numbers.
-
-    Shapes: ``inner`` (input, hidden), ``inner_at`` (hidden,), ``outer`` (hidden, 4), ``outer_at`` (4,).
-    """
+    """One hidden layer from shapes to four numbers: (input, hidden), (hidden,), (hidden, 4), (4,)."""
 
     inner: np.ndarray
     inner_at: np.ndarray
@@ -72,10 +69,7 @@ def ahead(numbers: Any, doublings: Any) -> tuple[Any, Any]:
 
 
 def shapes(runs: xr.Dataset) -> xr.DataArray:
-    """Look at the shape of each curve: log error before its largest size, less that there; scatter and runs there.
-
-    Returns: dims slice, learner and input, in units of what is usual; NaN where a curve is short, or makes no errors.
-    """
+    """The shape of each curve (slice, learner, input); NaN where a curve is short, or makes no errors."""
     wanted = [*CURVE_KEYS, names.LABELS, names.STRATEGY, names.ERROR]
     frame = without_synthetic(runs)[wanted].to_dataframe().reset_index(drop=True)
     for key in (names.STRATEGY, names.SUITE):  # where there are several, curves of one are looked at

@@ -20,9 +20,12 @@ DRAWS = 1000  # draws that are used at most, thinned evenly
 def pointwise_loglikelihood(fit: Fit) -> xr.DataTree:
     """Log-likelihood of every cell given the other cells of its curve, for each draw (Bürkner and others 2021)."""
     cells = cells_of(fit)
+    return xr.DataTree.from_dict({names.POSTERIOR: cells.posterior, "log_likelihood": _pointwise(cells)})
+
+
+def _pointwise(cells: Cells) -> xr.Dataset:
     found = [given_the_others(c.residual, c.noise, c.slope_sd, c.distance) - c.log_kept for c in cells.curves]
-    pointwise = cells.array(np.concatenate(found, axis=-1))
-    return xr.DataTree.from_dict({names.POSTERIOR: cells.posterior, "log_likelihood": pointwise.to_dataset()})
+    return cells.array(np.concatenate(found, axis=-1)).to_dataset()
 
 
 class CurveCells(NamedTuple):
@@ -88,10 +91,7 @@ def cells_of(fit: Fit) -> Cells:
 
 
 def given_the_others(residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Log density of each residual of a curve given its other residuals.
-
-    Shapes: ``residual``, ``noise`` (..., cells), ``slope_sd`` (...), ``distance`` (cells,); gives (..., cells).
-    """
+    """Log density of each residual of a curve (..., cells) given its others; ``slope_sd`` (...)."""
     miss, variance = missed_by(residual, noise, slope_sd, distance)
     return -0.5 * (np.log(2.0 * np.pi * variance) + miss**2 / variance)
 
@@ -123,8 +123,7 @@ LOG_ERROR = "log_error"
 def arviz_tree(fit: Fit) -> xr.DataTree:
     """Lay a fit out so that every function of ArviZ 1.x can be called on it.
 
-    The saved tree has what the sampler gave, which is enough for ranks, traces, energies and forests. Predictive
-    checks, LOO, priors and sensitivity need more, computed here and not saved.
+    The saved tree has what the sampler gave; predictive checks, LOO, priors and sensitivity are computed here.
 
     Parameters
     ----------
@@ -139,10 +138,6 @@ def arviz_tree(fit: Fit) -> xr.DataTree:
         the other cells of its curve, label errors at the posterior's rates among them, and ``log_likelihood``, its
         log density given them: cells depend on each other through the shape of their curve, and LOO asks for these;
         ``prior`` and ``log_prior`` of the group-level parameters, the latter by prior on the unbounded scale.
-
-    See Also
-    --------
-    sensitivity_tree : The likelihood as power-scaling needs it.
 
     References
     ----------
@@ -159,7 +154,6 @@ def arviz_tree(fit: Fit) -> xr.DataTree:
     """
     cells = cells_of(fit)
     rng = np.random.default_rng([int(fit.settings["random_seed"]), 13])
-    likelihood = [given_the_others(c.residual, c.noise, c.slope_sd, c.distance) - c.log_kept for c in cells.curves]
     group = _with_priors(fit, cells.posterior)
     stats = fit.tree["sample_stats"].to_dataset().isel({names.DRAW: slice(None, None, cells.thin)})
     return xr.DataTree.from_dict(
@@ -168,7 +162,7 @@ def arviz_tree(fit: Fit) -> xr.DataTree:
             "sample_stats": stats,
             "observed_data": cells.array(cells.log_error).to_dataset(),
             "posterior_predictive": cells.array(_predicted(cells, rng)).to_dataset(),
-            "log_likelihood": cells.array(np.concatenate(likelihood, axis=-1)).to_dataset(),
+            "log_likelihood": _pointwise(cells),
             "prior": xr.Dataset(
                 {
                     str(values.name): values.copy(

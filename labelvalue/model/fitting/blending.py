@@ -16,6 +16,7 @@ from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit, altered, noted
 from labelvalue.model.hierarchy.specification import blended_model
+from labelvalue.model.sampling.diagnostics import flagged
 from labelvalue.numerals import TAILS
 from labelvalue.problems import input_error
 
@@ -149,7 +150,7 @@ def _mixed(fits: list[Fit], share: np.ndarray) -> Fit:
     for fit in fits:
         reasons = [] if fit.diagnostics.verdict == "ok" else fit.diagnostics.reasons
         for reason in (one for one in reasons if one not in diagnostics.reasons):
-            diagnostics = diagnostics.flagged(f"{fit.model.name}: {reason}")
+            diagnostics = flagged(diagnostics, f"{fit.model.name}: {reason}")
     tree = base.tree.copy()
     if names.BACKTEST in tree.children:
         del tree[names.BACKTEST]

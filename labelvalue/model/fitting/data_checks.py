@@ -23,10 +23,10 @@ CURVES_AT_ONCE = 50
 
 
 def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int) -> np.ndarray:
-    """Predictive probability of each curve's observed overall slope, under curves of this group (curve).
+    """Predictive probability of each curve's overall slope (curve), by mixed replication.
 
-    Replicates have the curve's own parameters and wrong labels, and a shape discrepancy drawn anew from the group, so
-    that no curve hides a misfit in a discrepancy of its own (mixed replication; Marshall and Spiegelhalter 2003).
+    The discrepancy is drawn anew from the group, so that no curve hides a misfit in its own (Marshall and Spiegelhalter
+    2003).
     """
     rng = np.random.default_rng(random_seed)
     chains, draws = (posterior.sizes[dim] for dim in names.SAMPLE)
@@ -119,10 +119,7 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
 def flag_curves(
     model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int
 ) -> tuple[tuple[str, ...], ...]:
-    """Flag curves whose answer leans on others, on the prior, or whose shape does not fit.
-
-    A slice seen under many learners has as many chances to look odd: each of its curves must be odder (Dunn 1961).
-    """
+    """Flag curves whose answer leans on others or on the prior, or whose shape does not fit (Dunn 1961)."""
     slices = observations[names.SLICE].values
     prior_sd = prior_sd_of_log_elasticity(model.priors, len(crossed_dims(observations)))
     log_impact = signed_log(posterior[names.CURVE_ELASTICITY]) + np.log(posterior[names.ERROR_REFERENCE])
@@ -147,12 +144,7 @@ def flag_curves(
 
 
 def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> str:
-    """Say that more curves do not fit than chance allows.
-
-    A sound curve is said not to fit with a probability of at most 0.021, less where its slice is seen under several
-    learners. Allowed is what sound, independent curves exceed in one fit of twenty: none of one or two curves, one of
-    up to seventeen, two of up to thirty-nine. So one learner among twenty is told of by its flag, and condemns no fit.
-    """
+    """Say that more curves do not fit than of sound, independent ones, 0.021 each, in one fit of twenty."""
     wrong = np.array([names.SHAPE_MISFIT in found for found in flags])
     count = int((wrong | (observations[names.SIZES].values >= LEAST_SIZES)).sum())
     allowed = misfits_allowed(count)

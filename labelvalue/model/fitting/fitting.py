@@ -26,11 +26,10 @@ from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.blending import blend
 from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items, noted
 from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, model_source
-from labelvalue.model.prior.priors import Prior
+from labelvalue.model.prior.priors import Prior, suited
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.chains import ChainFolder
-from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import Diagnostics, SamplerSettings, flagged
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import doing, told
 from labelvalue.problems import did_you_mean, quote
@@ -133,7 +132,7 @@ def fit(
     settings = _settings(draws, tune, chains, random_seed)
     observations = observe(runs, _classes(classes, runs))
     several = [len(set(observations[key].values)) for key in (names.SLICE, names.LEARNER)]
-    chosen = dataclasses.replace(chosen, priors=chosen.priors.suited(*several).replace(priors or {}))
+    chosen = dataclasses.replace(chosen, priors=suited(chosen.priors, *several).replace(priors or {}))
     observations = set_evaluation_noise(observations, evaluation_noise)
     now = _labels_now(labels_now, observations, _recorded(runs))
     room = f"about {fit_bytes(runs, settings.draws * settings.chains) / 1024**3:.1f} GB"
@@ -147,8 +146,8 @@ def fit(
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(names.INNER)]]
     flags = data_checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
-    flagged = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
-    judged = _judge_flags(flagged, flags, data_checks.misfit_reason(flags, observations))
+    diagnostics = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
+    judged = _judge_flags(diagnostics, flags, data_checks.misfit_reason(flags, observations))
     doing(f"verdict: {judged.verdict}", still="judging what came", show=progress)
     stats = tree["sample_stats"].to_dataset()
     asked = {
@@ -162,7 +161,7 @@ def fit(
 def _blended(runs: xr.Dataset, model: Model, priors: Mapping[str, Prior], **asked: Any) -> Fit:
     """Fit every model of a blend; where one fit is refused, that one is what came."""
     several = [len(set(runs[key].values.astype(str))) for key in (names.SLICE, names.LEARNER)]
-    shared = model.priors.suited(*several).replace(priors)
+    shared = suited(model.priors, *several).replace(priors)
     fits: dict[str, Fit] = {}
     for name in model.name.split(JOIN):
         fits[name] = fit(runs, name, priors=shared, **asked)
@@ -260,10 +259,10 @@ def _other_labels_now(observations: xr.Dataset, now: xr.DataArray, recorded: Map
 def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]], misfit: str = "") -> Diagnostics:
     """Slices that do not fit, more than by chance, are a reason; so is a flag of every curve, whatever its slice."""
     if misfit:
-        diagnostics = diagnostics.flagged(misfit)
+        diagnostics = flagged(diagnostics, misfit)
     for flag in (names.MOSTLY_ASSUMPTION, names.BORROWED):
         if flags and all(flag in f for f in flags):
-            diagnostics = diagnostics.flagged(f"every slice is flagged: {flag}")
+            diagnostics = flagged(diagnostics, f"every slice is flagged: {flag}")
     return diagnostics
 
 
@@ -350,3 +349,33 @@ def runs_digest(runs: xr.Dataset) -> str:
     """Digest of the content of a runs table, whatever file it came from."""
     text = runs.to_dataframe().to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+LEFT_OUT = 1e-6  # share of their likelihood that runs which are left out count for: of their slice all else stays known
+
+
+def fit_again(
+    made: Fit,
+    *,
+    counts: np.ndarray | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    most_draws: int | None = None,
+) -> Fit:
+    """Fit the runs of a fit once more, each counting as ``counts`` (run,) says, with all else as it was asked for."""
+    runs = made.runs
+    if counts is not None:
+        before = runs[names.WEIGHT].values if names.WEIGHT in runs else 1.0
+        runs = runs.assign({names.WEIGHT: (names.RUN, before * np.asarray(counts))})
+    known = made.settings
+    asked: dict[str, Any] = {k: _with_priors(value) for k, value in known.get(ASKED, {}).items() if value is not None}
+    if most_draws is not None and "draws" in asked:
+        asked["draws"] = min(asked["draws"], most_draws)
+    seed, classes = known["random_seed"], known[names.CLASSES]
+    return fit(runs, made.model, priors=priors, classes=classes, random_seed=seed, progress=False, **asked)
+
+
+def _with_priors(value: Any) -> Any:
+    """A setting as it was asked for: priors out of their plain values."""
+    if not isinstance(value, Mapping):
+        return value
+    return Prior(**value) if "distribution" in value else {key: _with_priors(one) for key, one in value.items()}

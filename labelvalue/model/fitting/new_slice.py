@@ -28,15 +28,9 @@ Normal = Callable[..., xr.DataArray]
 def new_slice(fit: Fit, name: str = "new", *, labels_now: int | None = None, like: str | None = None) -> Fit:
     """Add a slice without runs to a fit, so that every forecast can be asked about it.
 
-    *Another slice like these* is drawn, in each posterior draw, from the population that the observed slices came
-    from: the group's mean plus a deviation of its own, under the learners and on the suites of the fit. It is more
-    uncertain than a slice that was observed. Curves that rise with labels are outside the population (see
-    ARCHITECTURE.md), and their like is not drawn. *An unknown one of these* is, in each draw, one of the observed
-    slices picked at random, as it would be at ``labels_now``.
-
-    Far below the sizes of the observed slices their curves say little, and least where there are no labels at all: for
-    a slice that starts from nothing, ask for :func:`labelvalue.predict_error` or :func:`labelvalue.labels_needed` at
-    sizes like theirs, not for the gain from now.
+    *Another slice like these* is drawn, in each posterior draw, from the population that the observed slices came from;
+    *an unknown one of these* is one of them picked at random. Far below their sizes curves say little: for a slice that
+    starts from nothing, ask for :func:`labelvalue.predict_error` at sizes like theirs, not for the gain from now.
 
     Parameters
     ----------

@@ -23,9 +23,7 @@ PRIOR_DRAWS = 4000  # draws of the priors of spreads, whose mean share is known 
 def pooling(fit: Fit) -> xr.DataArray:
     """Say for each slice how far its impact of labels is the group's: the degree of pooling.
 
-    It is about the steepness of the curve, from which the impact follows; the error itself is measured in every slice
-    that has runs. What is left of the uncertainty about a slice's deviation from the group, over how much slices
-    deviate: in a normal hierarchy exactly the weight of the group's mean in the slice's estimate.
+    What is left of the uncertainty about the steepness of a slice's curve, over how much slices deviate from the group.
 
     Parameters
     ----------
@@ -67,9 +65,8 @@ def pooling(fit: Fit) -> xr.DataArray:
 def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
     """Say how far one learner's curve counts for another learner's curve of the same slice: learned, not decreed.
 
-    How much steeper than the group a curve is, is partly its slice's, under whatever learner, and partly its own. The
-    share of the first is the correlation between two learners on the same slice: 1 where learners agree on which slices
-    need labels, 0 where knowing one says nothing of the other. The fit uses it draw by draw.
+    The correlation between the steepness of two learners' curves of one slice: 1 where learners agree on which slices
+    need labels, 0 where knowing one says nothing of the other.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, lay_out, show
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.curve.shapes import futures
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
-from labelvalue.model.prior.priors import Priors
-from labelvalue.model.sampling.diagnostics import Diagnostics
+from labelvalue.model.prior.priors import priors_of
+from labelvalue.model.sampling.diagnostics import Diagnostics, diagnostics_of
 from labelvalue.numerals import TAILS, counted
 from labelvalue.printing import shown
 from labelvalue.problems import StorageError
@@ -221,7 +221,7 @@ class Fit:
             "schema": SCHEMA,
             "model": self.model.name,
             "priors": json.dumps(self.model.priors.as_dict()),
-            "diagnostics": self.diagnostics.to_json(),
+            "diagnostics": json.dumps(dataclasses.asdict(self.diagnostics)),
         }
         write_sealed(path, bytes(tree.to_netcdf(None, engine="netcdf4")))
         return path
@@ -301,8 +301,8 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
         )
     model = get_model(called)
     try:
-        model = dataclasses.replace(model, priors=Priors.from_dict(parse_json(attrs.pop("priors"))))
-        diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
+        model = dataclasses.replace(model, priors=priors_of(parse_json(attrs.pop("priors"))))
+        diagnostics = diagnostics_of(str(attrs.pop("diagnostics")))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise StorageError(f"{path}: sealed, and yet no fit ({type(error).__name__}: {error}). {again}") from error
     tree.attrs = attrs

@@ -96,13 +96,7 @@ def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
 def pooled(
     name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0, from_above: bool = False
 ) -> Any:
-    """Make a curve-level quantity that is partially pooled over all curves.
-
-    ``mean + spread · deviation`` on an unbounded scale. The deviations are sampled standardised
-    (non-centred), which mixes well where a curve says little about the quantity.
-
-    Shapes: ``narrowing`` (curve); gives (curve).
-    """
+    """Make a curve-level quantity (curve), pooled over all curves and sampled non-centred; ``narrowing`` (curve)."""
     spread = group_spread(name, priors, observations)
     mean = mean_below(name, priors, spread) if from_above else variable(f"{name}_mean", priors[f"{name}_mean"])
     deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
@@ -114,10 +108,7 @@ UPPER_SPREADS = 2.0
 
 
 def mean_below(name: str, priors: Priors, spread: Any) -> Any:
-    """Make a mean that is sampled by what lies some spreads above it; its prior is the same.
-
-    Data tell where the highest floors are. What mean and spread lead there is a curved ridge in these two.
-    """
+    """Make a mean that is sampled by what lies some spreads above it, where data speak; its prior is the same."""
     prior = priors[f"{name}_mean"]
     if prior.distribution != "normal":
         return variable(f"{name}_mean", prior)
@@ -127,10 +118,7 @@ def mean_below(name: str, priors: Priors, spread: Any) -> Any:
 
 
 def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
-    """Make the mean that a curve's quantity is drawn about (curve): the group's, and what slices and learners add.
-
-    Where at least two of slices, learners and suites are several, each of them has a deviation that its curves share.
-    """
+    """Make the mean that a curve's quantity is drawn about (curve): the group's, with what is crossed added."""
     mean = variable(f"{name}_mean", priors[f"{name}_mean"])
     coords = model_coords(observations)
     for dim in crossed_dims(observations):
@@ -150,10 +138,7 @@ def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
 
 
 def reference_level(priors: Priors, observations: xr.Dataset, items_variance: Any = 0.0) -> Any:
-    """Make the level of the error at the reference size: pooled, but centred, since every curve with runs informs it.
-
-    Shapes: ``items_variance`` (curve); gives (curve).
-    """
+    """Make the level of the error at the reference size (curve): pooled, and centred, as every curve informs it."""
     upper = float(observations.attrs[names.UPPER])
     used = observations["used"].values > 0
     near = observations["log_error"].values[:, 0].max(axis=-1, initial=-np.inf, where=used[:, 0])
@@ -178,10 +163,8 @@ RISING_SPREAD = 0.3
 def elasticity_level(priors: Priors, observations: xr.Dataset, data: dict[str, Any], floor_share: Any) -> Any:
     """Make the level of the elasticity at the reference size (curve), pooled over slices, learners and suites.
 
-    Where the runs plainly show that the error falls, it is sampled as it is amid their sizes (centred); where they do
-    not, as a standardised deviation from the group (Papaspiliopoulos, Roberts and Sköld 2007). A curve that plainly
-    rises is no draw from a population of falling curves: its elasticity is not pooled, and as likely to be negative as
-    positive.
+    Centred amid a curve's sizes where its error plainly falls, else non-centred (Papaspiliopoulos and others 2007); a
+    curve that plainly rises is not pooled.
     """
     plain = data[names.PLAIN_ELASTICITY]
     falls, rises = pt.gt(plain, 0.0), pt.lt(plain, 0.0)
@@ -212,10 +195,7 @@ def log_flattening(floor_share: Any, elasticity: Any, doublings: Any) -> Any:
 
 
 def steepness_level(level: Any, data: Mapping[str, Any]) -> Any:
-    """Log of the steepness that scales a curve's shape discrepancy: that of a rising curve is what its runs show.
-
-    Its own elasticity would drag the discrepancy's scale through 0 with it: a funnel.
-    """
+    """Log of the steepness that scales a discrepancy; for a rising curve what its runs show, or there were a funnel."""
     plain = data[names.PLAIN_ELASTICITY]
     return namespace(level, plain).where(plain < 0.0, log_steepness(signed_log(plain)), log_steepness(level))
 

@@ -31,9 +31,7 @@ NEEDED_OF_GROUP = ("churn", "training_decay", "discrepancy_power")
 def check_model(model: str | Model) -> Model:
     """Check a learning-curve model: one's own or a shipped one, all by the same rules.
 
-    Its words, its priors, the arithmetic of its curve on plain numbers, arrays and DataArrays, and whether what it
-    builds can be sampled: variables that forecasts need, and a finite density with a finite gradient where chains
-    start. Nothing is sampled.
+    Its words, its priors, the arithmetic of its curve, and whether what it builds can be sampled. Nothing is sampled.
 
     Parameters
     ----------

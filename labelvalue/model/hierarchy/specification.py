@@ -1,4 +1,4 @@
-"""What a model is, the parameters of its curves from unbounded levels, and models by name, through entry points.
+"""What a model is, one made of a family anchored at each curve's largest size, and models by name, by entry points.
 
 The shipped models and a user's own come in through this one door; nothing is registered by side effect.
 """
@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.families import log_steepness, namespace, signed_exp, softplus
+from labelvalue.model.curve.families import above_floor, log_steepness, namespace, signed_exp, softplus
 from labelvalue.model.curve.observations import TYPICAL_ELASTICITY
 from labelvalue.model.prior.priors import Priors
 from labelvalue.problems import did_you_mean, input_error
@@ -74,11 +74,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class LabelModel:
-    """A model of what annotators do: which label they give, how long they take.
-
-    ``build`` takes what :func:`labelvalue.model.annotators.judgements.count_judgements` (``dawid_skene``) or
-    :func:`labelvalue.model.annotators.work.count_times` (``work_time``) returns.
-    """
+    """A model of annotators; ``build`` takes what ``count_judgements`` or ``count_times`` returns."""
 
     name: str
     description: str
@@ -88,10 +84,9 @@ class LabelModel:
 
 @dataclasses.dataclass(frozen=True)
 class ShapeParameter:
-    """A parameter of a curve's shape that is pooled over curves.
+    """A pooled parameter of a curve's shape, with priors ``{stem}_mean`` and ``{stem}_spread``.
 
-    Its priors are ``{stem}_mean`` and ``{stem}_spread``, ``variable`` its name in the posterior, and ``link``, plain
-    arithmetic, leads there from the unbounded level. ``from_above`` samples the mean by what lies above it.
+    ``link`` leads from the unbounded level to ``variable``; ``from_above`` samples the mean by what lies above it.
     """
 
     stem: str
@@ -101,10 +96,7 @@ class ShapeParameter:
 
 
 def _share_of_bending(level: Any) -> Any:
-    """Bending = elasticity of the part above the floor over elasticity of the whole, less 1.
-
-    Linear for large values, where a logit would make the sampler run into an exponential wall.
-    """
+    """Elasticity above the floor over that of the whole, less 1, of a level; linear for large values."""
     bending = softplus(level)
     return bending / (1.0 + bending)
 
@@ -272,3 +264,39 @@ def model_source(model: Model) -> dict[str, str]:
     file = getattr(sys.modules.get(module), "__file__", None)
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
     return {"entry_point": entry, "package": package, "file_sha256": digest}
+
+
+def _curve(reducible: Callable[..., Any], shape: tuple[str, ...], log_ratio: Any, parameters: Any) -> Any:
+    floor_share = parameters[names.FLOOR_SHARE]
+    rate = parameters[names.CURVE_ELASTICITY] / (1.0 - floor_share)
+    return above_floor(reducible(log_ratio, rate, *(parameters[name] for name in shape)), floor_share)
+
+
+def _build(
+    shape: tuple[ShapeParameter, ...], curve: Callable[[Any, Any], Any], observations: xr.Dataset, priors: Priors
+) -> pm.Model:
+    from labelvalue.model.hierarchy.building import build  # PyMC takes a second to import, and only a fit builds
+
+    return build(shape, curve, observations, priors)
+
+
+def _floor_share(parameters: Any) -> Any:
+    return parameters[names.FLOOR_SHARE]
+
+
+def anchored_model(
+    name: str, description: str, priors: Priors, reducible: Callable[..., Any], shape: tuple[ShapeParameter, ...] = ()
+) -> Model:
+    """Make a model of a curve family from the shape of its part above the floor."""
+    curve = functools.partial(_curve, reducible, tuple(one.variable for one in shape))
+    every = (FLOOR, *shape)
+    return Model(
+        name=name,
+        description=description,
+        priors=priors,
+        build=functools.partial(_build, every, curve),
+        curve=curve,
+        floor_share=_floor_share,
+        parameters=functools.partial(curve_parameters, shape=every),
+        stems=(names.ELASTICITY, *stems_of(every)),
+    )

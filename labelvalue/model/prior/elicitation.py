@@ -141,8 +141,7 @@ TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
     """Turn what a related project has taught of its group of slices into priors for a new project.
 
-    The group level above the slices is what projects share. Each of its priors is moved towards the related project's
-    posterior: on its unbounded scale, precision and mean are those of the prior and a share of what the project added
+    Each prior of the group level is moved towards the related project's posterior by a share of what that project added
     (a power prior). With 0 the bank stays as it is; with 1 the two projects are slices of one group.
 
     Parameters
@@ -265,10 +264,8 @@ def elicit(
     """Turn answers to plain questions into priors.
 
     Every answer is (low, high) or (low, median, high): the quantity lies between low and high with the stated
-    probability. All but ``error_of_slices`` are about the typical slice. The priors of the group's mean error, mean
-    elasticity and mean floor are chosen by least squares so that the model's own curve implies the quantiles
-    asked for; where the answers say nothing, they stay near the model's. Spreads between slices stay the model's,
-    unless ``error_of_slices`` is answered.
+    probability. Priors of the group's means are chosen by least squares so that the model's own curve implies the
+    quantiles asked for; where the answers say nothing, they stay near the model's.
 
     Parameters
     ----------

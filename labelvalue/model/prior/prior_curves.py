@@ -59,8 +59,8 @@ def draw_curves(
 ) -> xr.DataArray:
     """Draw learning curves from the priors alone: what a fit would believe of a slice without any runs.
 
-    Each draw has a group of its own, a slice of that group, and a shape discrepancy that walks away from the family on
-    either side of the reference size. Nothing is compiled and nothing is sampled by MCMC.
+    Each draw has a group of its own, a slice of that group, and a shape discrepancy on either side of the reference
+    size.
 
     Parameters
     ----------

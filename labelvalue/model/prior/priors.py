@@ -131,33 +131,8 @@ class Priors(Mapping[str, Prior]):
         wide = {name: prior for name, prior in self.between_learners.items() if name not in more}
         return Priors({**self, **more}, {**wide, **getattr(more, "between_learners", {})})
 
-    def suited(self, slices: int, learners: int) -> Priors:
-        """Return the priors for runs of so many slices and learners.
-
-        Slices of one learner resemble each other more than learners do; but their common mean is as unknown as one
-        curve's. A single curve, and several learners, have the priors between learners.
-
-        Parameters
-        ----------
-        slices, learners : int
-            How many there are.
-
-        Returns
-        -------
-        Priors
-            Of one level.
-
-        Examples
-        --------
-        >>> narrow, wide = Prior("lognormal", -1.2, 0.5), Prior("lognormal", -0.2, 0.3)
-        >>> bank = Priors({"elasticity_spread": narrow}, {"elasticity_spread": wide})
-        >>> [bank.suited(5, learners)["elasticity_spread"].center for learners in (1, 3)]
-        [-1.2, -0.2]
-        """
-        return Priors({**self.by_name, **(self.between_learners if slices == 1 or learners > 1 else {})})
-
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Return plain numbers and texts, for JSON and for :meth:`from_dict`.
+        """Return plain numbers and texts, for JSON.
 
         Returns
         -------
@@ -171,34 +146,19 @@ class Priors(Mapping[str, Prior]):
         """
         return {name: dataclasses.asdict(prior) for name, prior in self.by_name.items()}
 
-    @classmethod
-    def from_dict(cls, numbers: Mapping[str, Mapping[str, Any]]) -> Priors:
-        """Make priors from what :meth:`as_dict` returned.
 
-        Parameters
-        ----------
-        numbers : mapping
-            Name to fields of :class:`Prior`.
+def suited(priors: Priors, slices: int, learners: int) -> Priors:
+    """Choose priors: a single curve, or several learners, resemble each other less than slices of one learner do."""
+    return Priors({**priors.by_name, **(priors.between_learners if slices == 1 or learners > 1 else {})})
 
-        Returns
-        -------
-        Priors
-            The same priors.
 
-        Examples
-        --------
-        >>> p = Priors({"churn": Prior("logitnormal", 0.0, 1.0)})
-        >>> Priors.from_dict(p.as_dict()) == p
-        True
-        """
-        return cls({name: Prior(**fields) for name, fields in numbers.items()})
+def priors_of(numbers: Mapping[str, Mapping[str, Any]]) -> Priors:
+    """Make priors from what :meth:`Priors.as_dict` returned."""
+    return Priors({name: Prior(**fields) for name, fields in numbers.items()})
 
 
 def read_priors(file: Traversable, *bases: Priors) -> Priors:
-    """Read a prior bank: a TOML file with one table a prior and a ``provenance`` text.
-
-    What it leaves out stands in the bases, the last first: whole priors, or how one is distributed and what it means.
-    """
+    """Read a prior bank, a TOML file with a table a prior and ``provenance``; the rest stands in the bases."""
     content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     provenance = content.pop("provenance")
     bank = Priors({})
@@ -260,10 +220,7 @@ def group_level(posterior: xr.Dataset, name: str) -> list[xr.DataArray]:
 
 
 def log_prior(posterior: xr.Dataset, name: str, prior: Prior, *, unbounded: bool = False) -> xr.DataArray:
-    """Log density of a prior at every draw, summed over the variables that have it.
-
-    Shapes: gives (chain and draw).
-    """
+    """Log density of a prior at every draw (chain, draw), summed over the variables that have it."""
     sample = names.SAMPLE
     total = xr.zeros_like(posterior[names.ERROR_NOW].isel({d: 0 for d in _others(posterior)}, drop=True))
     for values in group_level(posterior, name):

@@ -1,10 +1,7 @@
 """A PyMC model compiled: its density with the gradient, and the variables of a draw, as functions that numba calls.
 
-All machine code is kept on disk. PyTensor keeps what it compiles of a graph, but rewrites the graph in every process
-anew, which for a hierarchy takes seconds. Here the graph as it is written has a fingerprint, and with it stands what
-was compiled of it: a process that finds the fingerprint loads the machine code and rewrites nothing.
-
-A module of its own because numba takes a second to import, which only a fit needs.
+PyTensor keeps machine code, but rewrites the graph in every process anew, for seconds. Here the graph as it is written
+has a fingerprint, by which a process finds the machine code and rewrites nothing.
 """
 
 from __future__ import annotations
@@ -69,10 +66,7 @@ def variables(dim, expanded, x, out, data):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the variables of a draw lie in one row of numbers: the unconstrained first, then all others.
-
-    ``places`` are the first number of each and the one after its last.
-    """
+    """How a draw's variables lie in one row, unconstrained first; ``places`` are where each begins, and the end."""
 
     names: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
@@ -83,11 +77,7 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class CompiledModel:
-    """A compiled PyMC model.
-
-    ``density`` and ``variables`` are of the types that :mod:`labelvalue.model.sampling.hmc` names; ``start`` makes
-    unconstrained numbers of a seed; ``data`` is in the order in which the functions know it.
-    """
+    """A compiled PyMC model: its functions, what makes a start of a seed, and its data in the functions' order."""
 
     layout: Layout
     dims: Mapping[str, tuple[str, ...]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -18,22 +17,19 @@ Verdict = Literal["ok", "flagged", "refused"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Gate:
-    """Thresholds of one verdict.
+class SamplerSettings:
+    """What one attempt at sampling uses; ``draws`` a chain before it is judged first, ``tune`` before these."""
 
-    Parameters
-    ----------
-    rhat : float
-        Largest rank-normalised split R-hat allowed.
-    ess : float
-        Smallest bulk and tail effective sample size allowed (draws).
-    divergences : float
-        Largest share of divergent draws allowed.
-    bfmi : float
-        Smallest energy fraction of missing information allowed in any chain.
-    depth : float
-        Largest share of draws that may end at the tree depth limit.
-    """
+    draws: int = 1000
+    tune: int = 300
+    chains: int = 4
+    target_accept: float | None = None  # by the sampler and the model
+    random_seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """Thresholds of one verdict; ``divergences`` and ``depth`` (draws at the tree's limit) are shares."""
 
     rhat: float
     ess: float
@@ -52,8 +48,7 @@ FLAGGED = Gate(rhat=1.05, ess=200, divergences=0.005, bfmi=0.2, depth=0.05)
 class Diagnostics:
     """Verdict on a fit, with reasons, the figures behind it and flags of single slices.
 
-    It speaks of convergence (the figures, and a verdict of ``refused``), of fit (more slices than chance allows do
-    not follow the model, or every slice carries the same flag), and of a backtest, where one is attached.
+    It speaks of convergence, of whether the model fits, and of a backtest, where one is attached.
 
     Parameters
     ----------
@@ -93,97 +88,30 @@ class Diagnostics:
         """What a notebook shows."""
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def to_json(self) -> str:
-        """Return the diagnostics as JSON text.
 
-        Returns
-        -------
-        str
-            What :meth:`from_json` reads.
+def flagged(diagnostics: Diagnostics, reason: str) -> Diagnostics:
+    """Add a reason that keeps a fit from being published, unless it is there already."""
+    if reason in diagnostics.reasons:
+        return diagnostics
+    verdict: Verdict = "flagged" if diagnostics.verdict == "ok" else diagnostics.verdict
+    return dataclasses.replace(diagnostics, verdict=verdict, reasons=(*diagnostics.reasons, reason))
 
-        Examples
-        --------
-        >>> d = Diagnostics("ok", (), {"rhat": 1.0})
-        >>> Diagnostics.from_json(d.to_json()) == d
-        True
-        """
-        return json.dumps(dataclasses.asdict(self))
 
-    def flagged(self, reason: str) -> Diagnostics:
-        """Add a reason that keeps a fit from being published.
+def without(diagnostics: Diagnostics, reason: str) -> Diagnostics:
+    """Take back a reason that :func:`flagged` added."""
+    if reason not in diagnostics.reasons:
+        return diagnostics
+    left = tuple(one for one in diagnostics.reasons if one != reason)
+    verdict = diagnostics.verdict if left or diagnostics.verdict == "refused" else "ok"
+    return dataclasses.replace(diagnostics, verdict=verdict, reasons=left)
 
-        Parameters
-        ----------
-        reason : str
-            In words.
 
-        Returns
-        -------
-        Diagnostics
-            ``flagged``, or ``refused`` where it was; the same where the reason is there already.
-
-        Examples
-        --------
-        >>> Diagnostics("ok", (), {}).flagged("it does not fit").verdict
-        'flagged'
-        """
-        if reason in self.reasons:
-            return self
-        verdict = "flagged" if self.verdict == "ok" else self.verdict
-        return dataclasses.replace(self, verdict=verdict, reasons=(*self.reasons, reason))
-
-    def without(self, reason: str) -> Diagnostics:
-        """Take back a reason that :meth:`flagged` added.
-
-        Parameters
-        ----------
-        reason : str
-            As it was added.
-
-        Returns
-        -------
-        Diagnostics
-            ``ok`` where it was the only one; the same where it is not there.
-
-        Examples
-        --------
-        >>> Diagnostics("ok", (), {}).flagged("it does not fit").without("it does not fit").verdict
-        'ok'
-        """
-        if reason not in self.reasons:
-            return self
-        left = tuple(one for one in self.reasons if one != reason)
-        verdict = self.verdict if left or self.verdict == "refused" else "ok"
-        return dataclasses.replace(self, verdict=verdict, reasons=left)
-
-    @classmethod
-    def from_json(cls, text: str) -> Diagnostics:
-        """Read what :meth:`to_json` wrote.
-
-        Parameters
-        ----------
-        text : str
-            JSON.
-
-        Returns
-        -------
-        Diagnostics
-            The same diagnostics.
-
-        Examples
-        --------
-        >>> Diagnostics.from_json('{"verdict": "ok", "reasons": [], "figures": {}}').verdict
-        'ok'
-        """
-        content = parse_json(text)
-        flags = {name: tuple(values) for name, values in content.get("flags", {}).items()}
-        return cls(
-            verdict=content["verdict"],
-            reasons=tuple(content["reasons"]),
-            figures=content["figures"],
-            attempts=tuple(content.get("attempts", ())),
-            flags=flags,
-        )
+def diagnostics_of(text: str) -> Diagnostics:
+    """Read diagnostics from JSON of their fields."""
+    content = parse_json(text)
+    flags = {name: tuple(values) for name, values in content.get("flags", {}).items()}
+    reasons, attempts = tuple(content["reasons"]), tuple(content.get("attempts", ()))
+    return Diagnostics(content["verdict"], reasons, content["figures"], attempts, flags)
 
 
 _WORDS: Mapping[str, str] = {
@@ -251,14 +179,9 @@ def _moving(draws: np.ndarray) -> np.ndarray:
 
 
 def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
-    """How large R-hat may be for the worst of many scalars.
+    """How large R-hat may be for the worst of many scalars: what it exceeds in one fit of twenty that has converged.
 
-    That of one scalar is 1.01. Even in chains that have converged, means of half-chains differ by chance: R-hat² is
-    about 1 + F · halves / ESS, with (halves - 1) · F chi-squared, and the worst of hundreds of scalars is far out in
-    its tail. Allowed is what the worst of them, each with two R-hats (of ranks, and folded), exceeds in one fit of
-    twenty that has converged; never less than 1.01.
-
-    Shapes: ``ess`` (scalar); gives (scalar).
+    R-hat² is about 1 + F · halves / ESS, with (halves - 1) · F chi-squared.
 
     References
     ----------

@@ -1,10 +1,7 @@
 """Hamiltonian Monte Carlo in whitened coordinates, compiled; a chain is a state that goes on from where it stands.
 
 What is particular to a model stands in the map from whitened coordinates to its variables
-(:mod:`labelvalue.model.sampling.mode_and_metric`), in which the posterior is near a standard normal. So how far a path
-should go is known, and a tree that finds out (NUTS) costs more than it saves: at 50 slices three times the gradients
-for the same effective draws. nutpie samples well, but offers no way to go on with a chain that has ended, and takes no
-metric.
+(:mod:`labelvalue.model.sampling.mode_and_metric`), in which the posterior is near a standard normal.
 
 References
 ----------
@@ -46,11 +43,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 @compiled
 def unwhiten(place, at, x):  # type: ignore[no-untyped-def]
-    """Where whitened coordinates lie in the model's own; the log determinant of the map's derivative, but a constant.
-
-    Derivatives of the group's coordinates by their straightened ones, and of the logs of these, and how each curve's
-    own are turned, are left in the last of ``place``.
-    """
+    """Where whitened coordinates lie in the model's own; log determinant of the map's derivative, but a constant."""
     base, spread, skew, centre, lean, own, ways, bend, group, curve, _, _, rates, bent, turned, along, _ = place
     log_det = 0.0
     for j in range(group.size):
@@ -130,10 +123,7 @@ def evaluate(density, data, place, at, slopes):  # type: ignore[no-untyped-def]
 
 @compiled
 def advance(density, data, place, step, at, momentum, slopes):  # type: ignore[no-untyped-def]
-    """Move along the path by one step, in place; the log density there.
-
-    What a standard normal would do is done exactly, as a turn, so that only what the density has beyond it costs steps.
-    """
+    """Move along the path by one step, in place, a standard normal's part exactly; the log density there."""
     cos, sin = math.cos(step), math.sin(step)
     for k in range(at.size):
         pushed = momentum[k] + 0.5 * step * (slopes[k] + at[k])
@@ -166,8 +156,7 @@ def chance(error):  # type: ignore[no-untyped-def]
 def transition(density, data, place, rng, step, at, slopes, value, start, momentum):  # type: ignore[no-untyped-def]
     """Make one draw in place of ``at`` and ``slopes``; its log density, start energy, acceptance, steps, divergence.
 
-    A path that is all but sure to be rejected met a place that is too stiff for its steps: it is gone again, in finer
-    ones. For the chain to be as likely to come back, the path from where it ends must fail alike in the first steps.
+    A path that is all but sure to be rejected is gone again in finer steps, if the way back would fail as well.
     """
     momentum[:] = rng.standard_normal(at.size)
     start[0], start[1], start[2] = at, slopes, momentum

@@ -108,10 +108,7 @@ class Density:
 
 
 def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
-    """Whether any two curves are coupled given the group.
-
-    Curves whose number has a bit set are moved, for each bit: the gradient of those that stay must not change.
-    """
+    """Whether two curves are coupled given the group: those with a bit set move, the others' gradient must not."""
     number = np.arange(len(layout.curve))
     _, still = density(at[None])
     for bit in range(int(len(number) - 1).bit_length()):
@@ -128,13 +125,11 @@ def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The map from whitened coordinates: of the group, u, and of each curve, e.
+    """The map from whitened coordinates of the group, u, and of each curve, e.
 
-    Shapes: ``base`` (group), its middle, straightened; ``spread`` (group, group), its straightened coordinates by u;
-    ``skew`` (group, 4), the sinh-arcsinh distributions that it is straightened by; ``centre`` (curve, variable);
-    ``lean`` (curve, variable, group), how it moves with u; ``own`` (curve, variable, variable), with its own e, turned;
-    ``ways`` (way, group), directions of u along which shapes of curves change; ``bend`` (curve, variable, variable,
-    way), how the triangular matrix that turns e changes along each, the logarithm of its diagonal.
+    Shapes: ``base`` (group), ``spread`` (group, group), ``skew`` (group, 4), sinh-arcsinh; ``centre`` (curve,
+    variable), ``lean`` (curve, variable, group), ``own`` (curve, variable, variable); ``ways`` (way, group) along which
+    shapes change, ``bend`` (curve, variable, variable, way), its diagonal as logarithms.
     """
 
     base: np.ndarray
@@ -186,10 +181,7 @@ def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def skewness(draws: np.ndarray) -> np.ndarray:
-    """Sinh-arcsinh distributions of draws (draw, group): location, scale, skewness and tail weight of each.
-
-    Each has three of the draws' quantiles, and of some tail weights the likeliest (Jones and Pewsey 2009).
-    """
+    """Sinh-arcsinh distributions (group, 4) of draws (draw, group), by quantiles (Jones and Pewsey 2009)."""
     far = special.ndtri(1.0 - TAIL)
     low, middle, high = np.quantile(draws, [TAIL, 0.5, 1.0 - TAIL], axis=0)
     half = np.maximum(0.5 * (high - low), 1e-12)
@@ -215,10 +207,7 @@ def factor(bending: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 class Search:
-    """The mode of the group's marginal density, its curves integrated out by Laplace's approximation.
-
-    What is known of a place is found by :meth:`look`; the best so far is ``best`` (Tierney and Kadane 1986).
-    """
+    """The mode of the group's density, curves integrated out by Laplace's approximation (Tierney, Kadane 1986)."""
 
     def __init__(self, density: Density, layout: Layout, start: np.ndarray):
         self.density, self.layout = density, layout
@@ -336,12 +325,10 @@ class Search:
 
 
 def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray, rng: np.random.Generator) -> Place:
-    """Make the map anew from draws that were made with the one before, shape (chain, draw, coordinate).
+    """Make the map anew from draws (chain, draw, coordinate) that were made with the one before.
 
-    The group's part is its draws' mean and covariance. How curves lean with it is a regression of their conditional
-    means; their own part is the mean of their conditional covariances, and of what the regression leaves. Where many
-    curves change their shape with the group, their triangular factors are regressed on it as well, along the few
-    directions that matter.
+    Moments of the group, regressions of curves' conditional means on it, and of their factors where many change with
+    it.
     """
     every = draws.reshape(-1, draws.shape[-1])
     count, size = len(every), layout.group.size
@@ -380,15 +367,10 @@ def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray
 def normal_given_group(
     density: Density, layout: Layout, at: np.ndarray, first: tuple[np.ndarray, np.ndarray], wide: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normal approximation of every curve given the group, nearest in divergence from it: means, and factors F of F·Fᵀ.
+    """The normal nearest in divergence to each curve given the group: means, and factors F of F·Fᵀ.
 
-    Its mean gradient is nought, and its mean curvature its inverse covariance (Opper and Archambeau 2009), both taken
-    one standard deviation on either side of the middle along each axis. They hang on each other: a round goes part of
-    the way.
-
-    Shapes: ``at`` (place, coordinate), the group's places; means (place, curve, variable), factors (place, curve,
-    variable, variable), and the same of ``first``, where the search begins; ``wide`` (curve, variable, variable), a
-    factor of each curve's covariance while the group varies as well, much beyond which none is looked for.
+    Shapes: ``at`` (place, coordinate), means (place, curve, variable), factors (place, curve, variable, variable), as
+    ``first``; ``wide`` (curve, variable, variable) limits the search (Opper and Archambeau 2009).
     """
     at, size = at.copy(), layout.curve.shape[1]
     at[:, layout.curve], axes = first[0], np.linalg.solve(wide, first[1])  # in units of wide

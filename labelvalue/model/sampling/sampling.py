@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from packaging.requirements import Requirement
 
 from labelvalue import names
 from labelvalue.model.sampling import with_nutpie
 from labelvalue.model.sampling.chains import ChainFolder
-from labelvalue.model.sampling.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
-from labelvalue.model.sampling.libraries import check_libraries, own_caches
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import OK, Diagnostics, SamplerSettings, Verdict, figures_of, judge
 from labelvalue.observe.simulate.execution import Tracker
+from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -34,7 +38,28 @@ while they make as many draws as were asked for."""
 KEPT = 4  # how many times the draws asked for are kept at most, evenly spaced; all are judged
 SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
 FEW_COORDINATES = 1000  # up to how many NUTS in the model's own is tried last: it would take hours where there are more
+PACKAGE = "labelvalue"
 WHITENED, PLAIN = "whitened by curve", "the model's own"
+
+
+@functools.cache
+def check_libraries() -> None:
+    """Refuse to sample with a library that was changed, since its installation, to a version not asked for."""
+    problems = []
+    for asked in map(Requirement, requires(PACKAGE) or []):
+        with contextlib.suppress(PackageNotFoundError):  # whoever needs it says so
+            installed = version(asked.name)
+            if asked.marker is None and not asked.specifier.contains(installed, prereleases=True):
+                why = f"version {installed} is installed, and {PACKAGE} {version(PACKAGE)} needs {asked.specifier}"
+                problems.append(Problem(value=asked.name, why=why, fix=f"install '{asked.name}{asked.specifier}'"))
+    if problems:
+        raise InputError(problems)
+
+
+def own_caches(base: Path) -> None:
+    """Let nobody else read or write what we compiled and will load again."""
+    if os.name == "posix" and base.is_dir() and base.stat().st_uid == os.getuid():
+        base.chmod(0o700)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +75,7 @@ class Compiled:
 
 
 def compile_model(model: pm.Model) -> Compiled:
-    """Compile a PyMC model; it is kept on disk by the shapes of its data, and found there by any process.
-
-    Sums stay in the order in which they are written: with ``fastmath`` a seed gave other draws in the process that
-    compiled the model than in those that found it compiled.
-    """
+    """Compile a PyMC model, kept on disk by its shapes; no ``fastmath``, so that a seed draws alike from there."""
     check_libraries()
     import pytensor
 
@@ -110,12 +131,7 @@ def wants_smaller_steps(figures: Mapping[str, float]) -> bool:
 def sample(
     compiled: Compiled, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
 ) -> tuple[xr.DataTree, Diagnostics]:
-    """Sample a model until the convergence gate is passed or the budget of draws is spent.
-
-    Where R-hat or effective sample size fall short, the chains go on without adapting again: still the first attempt.
-    NUTS in the model's own coordinates comes last; there divergences and low E-BFMI lead to an attempt with smaller
-    steps.
-    """
+    """Sample until the convergence gate is passed or the draws are spent; NUTS without a map comes last."""
     attempts: list[dict[str, Any]] = []
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
     whitened = not isinstance(compiled.whitenable, str)
@@ -151,14 +167,7 @@ def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
 
 
 def draws_wanted(made: int, figures: Mapping[str, float], settings: SamplerSettings) -> int:
-    """After how many draws a chain is judged again: as many as should pass, and at most twice as many as there are.
-
-    Where R-hat is above what is allowed nothing foretells how many, and they are doubled.
-
-    >>> figures = {"rhat": 1.004, "rhat_allowed": 1.01, "ess_bulk": 430.0, "ess_tail": 360.0}
-    >>> draws_wanted(1000, figures, SamplerSettings(draws=1000))
-    1250
-    """
+    """After how many draws a chain is judged again: as many as should pass, at most twice as many as there are."""
     short = OK.ess / max(min(figures["ess_bulk"], figures["ess_tail"]), 1.0)
     times = 2.0 if figures["rhat"] > figures["rhat_allowed"] else SPARE * short
     look = -(-settings.draws // LOOKS)

@@ -16,8 +16,8 @@ from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.chains import KeptRounds
 from labelvalue.model.sampling.compiled import CompiledModel
 from labelvalue.model.sampling.convergence import convergence
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
-from labelvalue.model.sampling.settings import SamplerSettings
 
 ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)
 WARM_UP, STEPS = (0.1, 0.2, 0.5), 0.2
@@ -38,19 +38,7 @@ HALVINGS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Whitenable:
-    """A compiled model whose curves are independent given its group.
-
-    Parameters
-    ----------
-    compiled : CompiledModel
-        Density, variables, starts; it holds the data.
-    layout : Layout
-        Where its curves are.
-    density : Density
-        Its density, at many places at once.
-    start : array, shape (coordinate)
-        Where the search for its mode begins.
-    """
+    """A compiled model whose curves are independent given its group, its layout, density, and start (coordinate)."""
 
     compiled: CompiledModel
     layout: Layout
@@ -132,11 +120,7 @@ class _Chains:
 
 
 def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[int, str], object]) -> _Chains:
-    """Chains at draws from Laplace's approximation, nearer to its middle where it is far off there.
-
-    A chain that begins in a tail that the approximation has and the density has not is long on its way back, and the
-    map that is made of where all chains have been is no good to any.
-    """
+    """Chains at draws from Laplace's approximation, nearer to its middle where it is far off there."""
     advance(0, "finding the mode")
     place = Search(problem.density, problem.layout, problem.start).run()
     seeds = np.random.SeedSequence(settings.random_seed).spawn(settings.chains)
@@ -177,11 +161,7 @@ def _warm_up(chains: _Chains, settings: SamplerSettings) -> None:
 
 
 def _guesses(chains: _Chains, rng: np.random.Generator) -> np.ndarray:
-    """Draws of what the map holds the posterior to be, shape (chain, draw, coordinate); the last are where chains are.
-
-    The curvature at the mode, of which it was made, says little of a curve that is not normal; made again of where such
-    draws of the group lie, the map has chains of many curves agree sooner (measured: benchmarks/README.md).
-    """
+    """Draws of what the map holds the posterior to be (chain, draw, coordinate); the last are where chains are."""
     at = rng.standard_normal((chains.at.shape[0], GUESSES, chains.at.shape[1]))
     at[:, -1] = chains.at
     found, room = np.empty_like(at), chains.place.room(chains.problem.layout)
@@ -203,10 +183,7 @@ def rounds(
     kept: KeptRounds | None = None,
     advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
-    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
-
-    It is asked how many the next are once it is known what those so far are worth.
-    """
+    """Sample, and yield all draws so far whenever each chain has made as many as the next of ``enough``."""
     began, writing = time.monotonic(), []
     trace = _Trace(problem.compiled)
     state = kept.find(0) if kept else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings
 
 if TYPE_CHECKING:
     from labelvalue.model.sampling.compiled import CompiledModel
@@ -34,10 +34,7 @@ def rounds(
     *,
     advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
-    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
-
-    nutpie cannot go on with a chain that has ended; a longer one of the same seed begins with the same draws.
-    """
+    """Sample, and yield all draws so far whenever chains have made ``enough``: a longer chain begins with the same."""
     import nutpie
 
     model = compiled.for_nutpie()

@@ -328,10 +328,9 @@ def read_annotations(
 ) -> pd.DataFrame:
     r"""Read one or several exports of an annotation tool into one table of judgements.
 
-    Files are read as streams and nothing leaves the machine; only an address is asked, with the token in
-    ``LABEL_STUDIO_API_KEY``. What is cancelled, skipped, a draft or discarded is
-    counted and left out. Where exports overlap, one judgement stays, the latest. Annotators are replaced by salted
-    hashes.
+    Files are read as streams; only an address is asked, with the token in ``LABEL_STUDIO_API_KEY``. What is cancelled,
+    skipped, a draft or discarded is counted and left out. Where exports overlap, the latest judgement stays. Annotators
+    become salted hashes.
 
     Parameters
     ----------

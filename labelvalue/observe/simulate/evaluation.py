@@ -20,7 +20,7 @@ from labelvalue.observe.simulate.strategies import (
     split_by_share,
     stream,
 )
-from labelvalue.observe.simulate.suites import HOLDOUT, SplitSuite, Suite
+from labelvalue.observe.simulate.suites import HOLDOUT, SplitSuite, Suite, changed_copy, held_rows
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error
 
@@ -84,7 +84,7 @@ def rows_held(suites: Sequence[Suite], x: Any, metadata: pd.DataFrame | None) ->
         known = [str(c) for t in (metadata, x) if isinstance(t, pd.DataFrame) for c in t.columns]
         raise input_error(f"no such column{did_you_mean(name, known)}", "name a column of metadata or X", column=name)
 
-    return {suite.name: suite.held(column) for suite in suites if isinstance(suite, SplitSuite)}
+    return {suite.name: held_rows(suite, column) for suite in suites if isinstance(suite, SplitSuite)}
 
 
 def make_evaluations(
@@ -107,7 +107,7 @@ def make_evaluations(
             kept = kept[np.argsort(slices[kept], kind="stable")]
             made.append(_evaluation(suite.name, take(x, kept), y[kept], slices[kept], kept, ""))
         else:
-            copy = suite.copy(x_held, y_held, here, stream(entropy, SUITE, number))
+            copy = changed_copy(suite, x_held, y_held, here, stream(entropy, SUITE, number))
             if not copy.keep.size:
                 raise input_error("no slice has rows for it", "give another suite", value=suite.name)
             what = f"{suite.name} {entropy} {number}"

@@ -1,8 +1,7 @@
 """Where jobs run, side by side or on a Dask cluster, and the progress that is shown of them.
 
-An engine yields ``(number, outcome)`` in the order in which they come. ``None`` stands for a job whose worker died,
-and died again when the job was repeated by itself, and for those that a cluster's scheduler was lost with. No engine
-begins a job after ``until`` (seconds since the epoch).
+An engine yields ``(number, outcome)`` in the order in which they come, ``None`` for a job whose worker died twice or
+whose scheduler was lost. No engine begins a job after ``until`` (seconds since the epoch).
 """
 
 from __future__ import annotations

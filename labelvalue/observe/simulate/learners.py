@@ -138,10 +138,7 @@ MANY_WORDS = 4  # words of the median cell from which a column whose cells mostl
 def read_table(
     path: str | Path, *, target: str, slices: str, texts: str | None = None, unlabelled: bool = False
 ) -> pd.DataFrame:
-    """Read labelled data, slices and some columns kept as text; without a label only where ``unlabelled`` says so.
-
-    In JSON a column may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
-    """
+    """Read labelled data, slices and some columns as text; a JSON column may stand in its record: ``data.country``."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         why = f"ending {path.suffix!r} is not known"
@@ -265,11 +262,7 @@ def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[st
 def tabular_classifier(
     features: pd.DataFrame, *, learner: str = "hist_gradient_boosting", random_state: int | None = None
 ) -> Pipeline:
-    """Return an untrained scikit-learn pipeline that takes ``features`` as they are.
-
-    Gaps of numbers are filled with the median; all else is a category, at most 50 values of it told apart. A column
-    that names the rows, each by another text, is left out.
-    """
+    """Return an untrained pipeline that takes ``features`` as they are; a column that names the rows is left out."""
     _known(learner, LEARNERS)
     from sklearn.pipeline import make_pipeline
 

@@ -229,11 +229,7 @@ def _left(rows: Mapping[str, int], folds: int) -> int:
 def choose_sizes(
     pool: int, protocol: Protocol, slices: np.ndarray, classes: np.ndarray | None = None
 ) -> tuple[list[int], str]:
-    """Choose sizes, half a doubling apart or farther: from a few labels of every class and slice up to all there are.
-
-    The largest takes all rows left to train on where its replicates differ nevertheless, as folds and bootstrap draws
-    do.
-    """
+    """Choose sizes half a doubling apart or farther, from a few labels of every class and slice to all there are."""
     whole = protocol.resampling != "subsets" or protocol.replicates == 1
     whole = whole and all(s == "random" or isinstance(s, ClassMix) for s in protocol.strategies)
     largest = pool if whole else max(2, math.floor(BELOW_ALL * pool))

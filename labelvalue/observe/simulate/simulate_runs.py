@@ -35,17 +35,13 @@ def simulate_runs(
 ) -> xr.Dataset:
     """Train on random subsets of labelled data and return the runs.
 
-    One training set serves all slices. Inside a replicate the training sets are nested and drawn without replacement;
-    the slices' shares vary between replicates and sizes, so that the effect of a slice's own labels can be told from
-    that of the others'. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
+    One training set serves all slices. Inside a replicate the training sets are nested; the slices' shares vary, so
+    that the effect of a slice's own labels can be told from that of the others' (Tae and Whang 2021, "Slice Tuner",
+    SIGMOD). Of learners, strategies, shares of wrong labels and suites every combination is trained.
 
-    Learners share their subsets; strategies their first labels and evaluation sets; shares of wrong labels their
-    rows; suites their trained models. Where several of these are listed, every combination is trained.
-
-    What is left open suits the data, and the notes say what it became and why. Where one split would leave a slice
-    fewer than 200 rows to evaluate on, replicates are folds: each trains on four fifths of the rows or more, and every
-    row is evaluated on once. The column ``labels_now`` holds the labels that there are of each slice, held-out ones
-    included since a final model is trained on all: forecasts start there.
+    What is left open suits the data, and the notes say what it became and why: replicates are folds where one split
+    would leave a slice fewer than 200 rows to evaluate on. The column ``labels_now`` holds the labels that there are of
+    each slice, held-out ones included: forecasts start there.
 
     Parameters
     ----------

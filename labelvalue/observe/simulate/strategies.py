@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 
 from labelvalue.observe.simulate.learners import Trained, take
 
@@ -286,11 +287,7 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
 
 
 def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return an order of rows whose first n, for each size n, are one training set.
-
-    Each slice has a log-normal weight for the replicate and another for every step, so that slices' shares differ, and
-    a slice's labels say little about the labels of the others.
-    """
+    """Return an order of rows whose first n, for each size n, are one training set; slices' shares differ at random."""
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1
     lasting = rng.normal(0.0, jitter, count)
@@ -356,14 +353,9 @@ class Clusters:
         return float(effective_number(drawn).mean())
 
 
-def _shannon(share: np.ndarray) -> np.ndarray:
-    """Entropy of the shares in each row."""
-    return -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
-
-
 def effective_number(counts: np.ndarray) -> np.ndarray:
     """Exponential of the entropy of the shares in each row of counts."""
-    return np.exp(_shannon(counts / counts.sum(axis=1, keepdims=True)))
+    return np.exp(scipy.special.entr(counts / counts.sum(axis=1, keepdims=True)).sum(axis=1))
 
 
 def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: int) -> Clusters:

@@ -27,12 +27,7 @@ class WrongLabels:
 def draw_wrong_labels(
     codes: np.ndarray, classes: int, kind: str, process: np.random.Generator, rows: np.random.Generator
 ) -> WrongLabels:
-    """Draw wrong labels for every row.
-
-    ``uniform``: every row is equally likely to be wrong, and every other class equally likely to be said.
-    ``class_conditional``: classes differ in how often they are mistaken, and each has classes that it is mistaken for.
-    ``annotators``: as that, for each of five annotators, who also differ in how often they err.
-    """
+    """Draw wrong labels for every row: all alike, ``class_conditional``, or so for five ``annotators`` that differ."""
     workers = ANNOTATORS if kind == "annotators" else 1
     if kind == "uniform":
         weight = np.ones((workers, classes))
@@ -88,24 +83,7 @@ class _Named:
 class SplitSuite(_Named):
     """Rows kept from training: those of the latest time, or of some domains."""
 
-    def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
-        """Return which rows are kept from training.
-
-        Parameters
-        ----------
-        column : callable
-            From a column's name to its values.
-
-        Returns
-        -------
-        numpy.ndarray
-            One truth value per row.
-
-        Raises
-        ------
-        InputError
-            If a domain has no rows.
-        """
+    def _held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -113,27 +91,7 @@ class SplitSuite(_Named):
 class CopySuite(_Named):
     """A changed copy of the holdout."""
 
-    def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        """Return the changed copy.
-
-        Parameters
-        ----------
-        x, y, slices : table and arrays
-            Features, target and slice of the holdout's rows.
-        rng : numpy.random.Generator
-            The suite's random stream.
-
-        Returns
-        -------
-        Copy
-            The rows that are left, as they are evaluated on; of a mix, the most of each slice that have it, and none of
-            one that lacks a class.
-
-        Raises
-        ------
-        InputError
-            If features are sparse where each is changed, or labels of one class where they are.
-        """
+    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
         raise NotImplementedError
 
 
@@ -155,8 +113,7 @@ class FeatureNoise(Settings, CopySuite):
     _said = "noise {0.scale:g}"
     scale: Positive
 
-    @override
-    def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
+    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
 
         def blur(values: np.ndarray) -> np.ndarray:
             numbers = values.astype(float)
@@ -183,8 +140,7 @@ class MissingValues(Settings, CopySuite):
     _said = "missing {0.share:g}"
     share: Share
 
-    @override
-    def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
+    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
 
         def empty(values: np.ndarray) -> np.ndarray:
             numeric = values.dtype.kind in "fiu"
@@ -216,8 +172,7 @@ class WrongEvaluation(Settings, CopySuite):
     share: Share
     noise_kind: Annotated[str, word(NOISE_KINDS)] = "uniform"
 
-    @override
-    def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
+    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
         classes, codes = np.unique(y, return_inverse=True)
         if classes.size < 2:
             raise input_error("only one class to evaluate on", "hold more rows out", column="y")
@@ -263,8 +218,7 @@ class ClassMix(CopySuite):
     def name(self) -> str:
         return "mix " + " ".join(f"{name}={share:g}" for name, share in self.shares.items())
 
-    @override
-    def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
+    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
         texts = y.astype(str)
         keep = []
         for name in np.unique(slices):
@@ -322,8 +276,7 @@ class TimeSplit(Settings, SplitSuite):
     column: Text
     share: Share = 0.2
 
-    @override
-    def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
+    def _held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
         times = pd.Series(column(self.column)).rank(method="min").to_numpy()
         latest = max(1, round(self.share * times.size))
         return times >= np.sort(times)[-latest]
@@ -354,8 +307,7 @@ class DomainSplit(Settings, SplitSuite):
     def name(self) -> str:
         return f"domain {self.column}={', '.join(self.domains)}"
 
-    @override
-    def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
+    def _held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
         domains = column(self.column).astype(str)
         known = set(domains.tolist())
         unknown = sorted(set(self.domains) - known)
@@ -364,6 +316,16 @@ class DomainSplit(Settings, SplitSuite):
             hint = did_you_mean(unknown[0], known) if unknown else ""
             raise input_error(why + hint, "name domains that are there", column=self.column)
         return np.isin(domains, self.domains)
+
+
+def held_rows(suite: SplitSuite, column: Callable[[str], np.ndarray]) -> np.ndarray:
+    """Which rows a suite keeps from training, a truth value each, given the values of a column by its name."""
+    return suite._held(column)
+
+
+def changed_copy(suite: CopySuite, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
+    """A suite's copy of the holdout's rows, those that are left of them."""
+    return suite._copy(x, y, slices, rng)
 
 
 Suite = SplitSuite | CopySuite

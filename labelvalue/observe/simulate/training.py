@@ -170,10 +170,7 @@ class Pool:
 def run_loop(
     loop: Loop, strategy: Strategy, learner: Any, pool: Pool, bench: Bench, last: Outcome | None
 ) -> list[Outcome]:
-    """Let ``strategy`` choose labels from the pool, batch by batch, and evaluate at every size after ``last``.
-
-    It ends where a training fails, since nothing can choose the labels of the next, and where the time is up.
-    """
+    """Let ``strategy`` choose batches and evaluate at each size after ``last``, till a training fails or time is up."""
     labelled, ends = loop.start, [loop.start.size]
     trained: Trained | None = None
     sizes = loop.sizes

@@ -173,14 +173,8 @@ def _grouped(text: str, decimal: str) -> str | None:
 
 def find_decimal(columns: Sequence[Sequence[object]]) -> str:
     """Return ``","`` if numbers carry decimal commas and none carries a point, else ``"."``."""
-    comma = False
-    for cells in columns:
-        for cell in cells:
-            if isinstance(cell, str):
-                if "." in cell:
-                    return "."
-                comma = comma or "," in cell
-    return "," if comma else "."
+    texts = [cell for cells in columns for cell in cells if isinstance(cell, str)]
+    return "," if any("," in text for text in texts) and not any("." in text for text in texts) else "."
 
 
 # --- times ----------------------------------------------------------------------------------------

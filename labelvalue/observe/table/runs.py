@@ -29,6 +29,7 @@ from labelvalue.observe.table.columns import (
 from labelvalue.observe.table.protocols import check_protocols, protocol_beside
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, Form, Metric, choose_metric, read_header
+from labelvalue.observe.table.write import is_default
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
 
@@ -245,9 +246,8 @@ COLUMN, ANSWER = "column", "answer"
 def what_is_missing(table: xr.Dataset | pd.DataFrame) -> pd.DataFrame:
     """Name each optional column that says nothing in this table, and the answer that it would make possible.
 
-    A column of runs says nothing where it is absent, or holds one value in every run and so compares nothing; one of
-    annotations, where it is empty in every row. ``item`` is named where no item was judged more than once, ``slice``
-    where all are in one.
+    A column of runs says nothing where it is absent or holds one value in every run; one of annotations, where it is
+    empty in every row. ``item`` is named where no item was judged more than once, ``slice`` where all are in one.
 
     Parameters
     ----------
@@ -298,19 +298,10 @@ def _is_told(annotations: pd.DataFrame, name: str) -> bool:
 
 
 def _says_nothing(runs: xr.Dataset, name: str) -> bool:
-    if name not in runs:
+    if name not in runs or is_default(runs[name].values, name):
         return True
-    values = runs[name].values
-    match COLUMNS[name].kind:
-        case "time":
-            return bool(np.isnat(values).all())
-        case "number":
-            return bool(np.isnan(values).all())
-        case _:
-            described = name in (names.EVALUATION_SET, names.BATCH, names.PROTOCOL, names.LABELS_NOW)
-            return (
-                bool((values == COLUMNS[name].default).all()) if described else np.unique(values.astype(str)).size < 2
-            )
+    compared = {names.OTHER_LABELS, names.REPLICATE, names.STRATEGY, names.SUITE, names.LEARNER, names.SYNTHETIC_LABELS}
+    return name in compared and np.unique(runs[name].values.astype(str)).size < 2
 
 
 SCORINGS: dict[str, tuple[str, float]] = {

@@ -182,7 +182,7 @@ class Metric:
         return self.upper - value if self.direction == "higher" else value - self.lower
 
     def stderr_from_trials(self, error: np.ndarray, trials: np.ndarray) -> np.ndarray:
-        """Return the standard error of a mean of ``trials`` answers between the bounds; an approximation for F1 or AUC.
+        """Return the standard error of a mean of ``trials`` answers; an approximation for F1 or AUC.
 
         For errors it is sqrt(p (1 − p) / trials), p kept half a trial away from both ends, so that no run is noiseless.
         """

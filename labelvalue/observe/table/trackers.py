@@ -317,9 +317,9 @@ def read_mlflow(
 ) -> xr.Dataset:
     r"""Read the runs of an experiment of MLflow: a dump of its run search, or from its server.
 
-    A server is asked only where ``source`` is its address, with the token in the environment variable
-    ``MLFLOW_TRACKING_TOKEN`` if there is one. Only finished runs enter, each with its run id in ``source_id``. Training
-    time is that between start and end. Where replicates are not mapped, runs that are alike are numbered.
+    A server is asked only where ``source`` is its address, with the token in ``MLFLOW_TRACKING_TOKEN`` if there is one.
+    Only finished runs enter. Training time is that between start and end. Where replicates are not mapped, runs that
+    are alike are numbered.
 
     Parameters
     ----------

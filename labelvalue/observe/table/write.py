@@ -22,7 +22,7 @@ AT_ONCE = 10_000  # rows that are text at once
 
 def written_columns(runs: xr.Dataset) -> list[str]:
     """Return the columns worth writing: those that are not the default in every row."""
-    return [name for name in COLUMNS if name in runs and not _is_default(runs[name].values, name)]
+    return [name for name in COLUMNS if name in runs and not is_default(runs[name].values, name)]
 
 
 def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
@@ -44,7 +44,8 @@ def csv_parts(runs: xr.Dataset, *, spreadsheet: bool = False) -> Iterator[str]:
         yield out.getvalue()
 
 
-def _is_default(values: np.ndarray, name: str) -> bool:
+def is_default(values: np.ndarray, name: str) -> bool:
+    """Whether a column holds its default in every row."""
     column = COLUMNS[name]
     if column.kind == "time":
         return bool(np.isnat(values).all())
@@ -69,9 +70,8 @@ def _texts(values: np.ndarray, name: str, spreadsheet: bool) -> list[str]:
 def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
     """Write runs as CSV or Parquet, by the suffix of ``path``.
 
-    ``read_runs`` of the file gives the same variables. Columns that hold nothing but their default are left out. The
-    file appears whole or not at all. Where the runs carry their protocol (as ``simulate_runs`` sets it), it is written
-    to ``<path>.protocol.toml``, from where ``read_runs`` takes it up again.
+    ``read_runs`` of the file gives the same variables; columns of nothing but their default are left out. The file
+    appears whole or not at all. The protocol that runs carry is written to ``<path>.protocol.toml``.
 
     Parameters
     ----------

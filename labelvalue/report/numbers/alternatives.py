@@ -221,10 +221,7 @@ def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
 
 
 def stress_numbers(plan: Decision, drawn: xr.Dataset | None) -> list[dict[str, Any]]:
-    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice.
-
-    ``drawn`` is what the labels bring then, by :func:`labelvalue.decisions.sensitivity.tornado.stressed`.
-    """
+    """Collect the errors that matter under plausible wrong labels: none, everywhere (``drawn``), or in one slice."""
     if drawn is None or not plan.total:
         return []
     rows, weights = [], volumes(plan.fit, plan.case.value)

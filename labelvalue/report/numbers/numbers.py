@@ -23,7 +23,7 @@ from labelvalue.forecast.gains.rates import predict_total_gain
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.pooling import pooling
 from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_notes
-from labelvalue.numerals import MINUS, PER_LABELS, significant
+from labelvalue.numerals import PER_LABELS, significant
 from labelvalue.report.numbers.alternatives import (
     diversity_sentence,
     strategy_numbers,
@@ -44,7 +44,7 @@ from labelvalue.report.numbers.tables import (
     summarise,
 )
 from labelvalue.report.plots import style
-from labelvalue.report.plots.style import count, linear_axis, literal, panels
+from labelvalue.report.plots.style import linear_axis, literal, panels
 from labelvalue.report.words.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.words.checks import (
     VERDICT_MEANINGS,
@@ -52,14 +52,15 @@ from labelvalue.report.words.checks import (
     checks,
     disagreement_limits,
     flagged_slices,
+    hidden_limits,
     limitations,
     second_opinion,
+    step_sentences,
 )
 from labelvalue.report.words.doubts import planning_limits
-from labelvalue.report.words.learners import hidden_limits, step_sentences
 from labelvalue.report.words.project import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.words.verdicts import best_slices, told
-from labelvalue.report.words.wording import comparison, sentence
+from labelvalue.report.words.wording import comparison, quoted, sentence
 
 STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
 TITLES = {
@@ -203,11 +204,7 @@ def _waterfall(ax: Axes, rows: pd.DataFrame, quantity: str, named: bool) -> None
     ax.grid(axis="x", color=style.GRID, lw=0.5)
     linear_axis(ax, "x", ticks=4)
     if quantity != names.GAIN:
-        ax.xaxis.set_major_formatter(FuncFormatter(_short))
-
-
-def _short(value: float, _position: object = None) -> str:
-    return (MINUS if value < 0 else "") + count(abs(value))
+        ax.xaxis.set_major_formatter(FuncFormatter(style.money))
 
 
 NUMBERS = (MEAN, LOWER, UPPER)
@@ -301,7 +298,7 @@ def collect(
         numbers["budgets"] = given.tolist()
         numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
         numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
-        numbers[names.GAIN] = _records(table)
+        numbers[names.GAIN] = records(table)
         numbers["slice_notes"] += table.attrs[names.NOTES]
         rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
         far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
@@ -377,14 +374,10 @@ def _withheld(fit: Fit) -> dict[str, Any]:
 
 def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
     said = [
-        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))} for one in by_learner
+        one | {"sentence": quoted(sentence(one, ci_prob)), "comparison": quoted(comparison(one))} for one in by_learner
     ]
     text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
     return {"status": "published", "sentence": text, "by_learner": said}
-
-
-def _text(parts: list[tuple[str, bool]]) -> str:
-    return "".join(f"“{text}”" if is_name else text for text, is_name in parts)
 
 
 def _keys(fit: Fit) -> list[dict[str, Any]]:
@@ -436,7 +429,3 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
 
     best = {name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}}
     return sorted(rows, key=lambda r: (-best[r[names.SLICE]], r[names.SLICE]))
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]

@@ -67,10 +67,7 @@ def decision_numbers(
 
 
 def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool | Refits = False) -> dict[str, Any]:
-    """Collect what a plan hangs on and how it is carried out: sensitivity, stability, milestones, detection, stress.
-
-    With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
-    """
+    """Collect what a plan hangs on and how it is carried out; ``refit`` fits again where re-weighting fails."""
     return _details(plan, uncertain_inputs(plan), alternative_outcomes(plan), ci_prob, refit)
 
 
@@ -129,26 +126,16 @@ def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArra
         at = sets.sel({names.SCENARIO: scenario})
         own = at.sel({names.PLAN: names.RECOMMENDED})
         rows.append(
-            {
-                names.SCENARIO: str(scenario),
-                names.PROBABILITY: float(at[names.PROBABILITY]),
-                names.NET_BENEFIT: float(own[names.NET_BENEFIT]),
-                names.VALUE: float(own[names.VALUE]),
-                names.COST: float(own[names.COST]),
-                names.DAYS: float(own[names.DAYS]),
-                "mean_gain": float(at["mean_gain"]),
-                names.P_BEST: float(own[names.P_BEST]),
-                "drivers": _drivers(at, inputs),
-            }
+            {names.SCENARIO: str(scenario), names.PROBABILITY: float(at[names.PROBABILITY])}
+            | {key: float(own[key]) for key in (names.NET_BENEFIT, names.VALUE, names.COST, names.DAYS)}
+            | {"mean_gain": float(at["mean_gain"]), names.P_BEST: float(own[names.P_BEST])}
+            | {"drivers": _drivers(at, inputs)}
         )
     return rows
 
 
 def regret_numbers(plan: Decision) -> list[dict[str, Any]]:
-    """What each plan falls short of the best one, draw by draw, on average in bad, middling and good draws and in all.
-
-    The draws are those of the three cases; weighed by their probabilities they give the regret over all.
-    """
+    """What each plan falls short of the best one, draw by draw, in bad, middling and good draws and in all."""
     net = plan.outcomes[names.NET_BENEFIT]
     short = plan.outcomes[[names.NET_BENEFIT, names.LABELS]].assign({REGRET: net.max(names.PLAN) - net})
     regret = scenario_sets(short, names.RECOMMENDED)[REGRET].transpose(names.PLAN, names.SCENARIO)

@@ -18,42 +18,18 @@ from labelvalue.forecast.gains.prior_sensitivity import WORST_K
 from labelvalue.model.fitting.arviz_tree import LOG_ERROR, arviz_tree, pointwise_loglikelihood, sensitivity_tree
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
-from labelvalue.numerals import readable, tails
+from labelvalue.numerals import readable
 from labelvalue.problems import did_you_mean
 from labelvalue.report.numbers.tables import CI_KIND, LOWER, MEAN, UPPER, check_ci_prob
 from labelvalue.report.plots import style
 
-KINDS = ("ppc", "loo_pit", "prior", "psense")
 ENOUGH = 6  # slices that a plot of power-scaling shows: those that hang on the prior most
 SENSITIVE = 0.05  # sensitivity from which ArviZ calls a prior informative
+CELLS = {"text": "log error measured, of all cells"}
 UNEVEN = 0.01  # p-value of uniformity below which the plot of LOO-PIT marks cells
 
 
-def draw_predictive(fit: Fit, kind: str, var_names: Sequence[str] | None, backend: str) -> Any:
-    """Draw one of :data:`KINDS`."""
-    if kind == "prior":
-        return _prior(fit, var_names, backend)
-    if kind == "psense":
-        return _psense(fit, var_names or [names.ELASTICITY], backend)
-    tree = arviz_tree(fit)
-    if kind == "ppc":
-        what = {"text": "log error measured, of all cells"}
-        return azp.plot_ppc_dist(
-            tree, kind="kde", backend=backend, visuals={"title": what}, figure_kwargs=style.paper(2, backend)
-        )
-    with _told_by_the_reading():
-        return azp.plot_loo_pit(tree, backend=backend, figure_kwargs=style.paper(2, backend))
-
-
-def say_predictive(fit: Fit, kind: str) -> str:
-    """Say what one of :data:`KINDS` shows of a fit."""
-    if kind == "psense":
-        return _say_psense(fit)
-    tree = arviz_tree(fit)
-    if kind == "prior":
-        return _say_prior(tree)
-    if kind == "ppc":
-        return _say_ppc(tree)
+def _say_loo_pit(tree: xr.DataTree) -> str:
     with _told_by_the_reading():
         pit = azs.loo_pit(tree, pareto_pit=True)[LOG_ERROR]
         p_value = float(pit.azstats.uniformity_test(dim=list(pit.dims))[0])
@@ -235,25 +211,30 @@ def plot_diagnostics(
     if kind == "energy" and "energy" not in fit.tree["sample_stats"]:
         raise ValueError("the fit has no energies of its sampler. Fix: look at 'rank' or 'trace' instead.")
     panels = sum(one.size for one in fit.posterior[shown].isel({names.CHAIN: 0, names.DRAW: 0}).data_vars.values())
-    grid = {"col_wrap": COLUMNS, "figure_kwargs": style.paper(-(-panels // COLUMNS), backend)}
+    grid, two = (
+        {"col_wrap": COLUMNS, "figure_kwargs": style.paper(-(-panels // COLUMNS), backend)},
+        style.paper(2, backend),
+    )
     draw: dict[str, Callable[[], Any]] = {
         "rank": lambda: _rank(fit.posterior[shown], panels, backend, **grid),
         "trace": lambda: azp.plot_trace(fit.tree, var_names=shown, backend=backend, **grid),
-        "energy": lambda: azp.plot_energy(fit.tree, backend=backend, figure_kwargs=style.paper(2, backend)),
+        "energy": lambda: azp.plot_energy(fit.tree, backend=backend, figure_kwargs=two),
         "pair": lambda: azp.plot_pair(fit.tree, var_names=shown[:4], backend=backend),
         "forest": lambda: azp.plot_forest(
             fit.tree, var_names=shown, combined=True, ci_kind=CI_KIND, ci_probs=(0.5, 0.9), backend=backend
         ),
         "khat": lambda: azp.plot_khat(
-            _left_out(fit),
-            hline_values=[WORST_K],
-            visuals={"hlines": True},
-            backend=backend,
-            figure_kwargs=style.paper(2, backend),
+            _left_out(fit), hline_values=[WORST_K], visuals={"hlines": True}, backend=backend, figure_kwargs=two
         ),
+        "ppc": lambda: azp.plot_ppc_dist(
+            arviz_tree(fit), kind="kde", backend=backend, visuals={"title": CELLS}, figure_kwargs=two
+        ),
+        "loo_pit": lambda: azp.plot_loo_pit(arviz_tree(fit), backend=backend, figure_kwargs=two),
+        "prior": lambda: _prior(fit, var_names, backend),
+        "psense": lambda: _psense(fit, var_names or [names.ELASTICITY], backend),
     }
-    with style.look() if backend == "matplotlib" else nullcontext():
-        return draw_predictive(fit, kind, var_names, backend) if kind in KINDS else draw[kind]()
+    with style.look() if backend == "matplotlib" else nullcontext(), _told_by_the_reading():
+        return draw[kind]()
 
 
 def _check_backend(backend: str) -> None:
@@ -277,10 +258,7 @@ def _rank(draws: xr.Dataset, panels: int, backend: str, **grid: Any) -> Any:
 
 
 def _unrelated(draws: xr.Dataset) -> xr.DataTree:
-    """Thin draws until they are as many as the worst are worth, each chain by itself: ArviZ's test knows no others.
-
-    It calls 6 % of chains that agree uneven at p < 0.05 where draws are independent, 66 % where four are worth one.
-    """
+    """Thin each chain until its draws are as many as the worst are worth: ArviZ's test knows only independent draws."""
     alone = [azs.ess(draws, sample_dims=names.DRAW, method=how).sum(names.CHAIN) for how in ("bulk", "tail")]
     worth = min(float(one.min()) for found in alone for one in found.values())
     step = math.ceil(draws[names.CHAIN].size * draws[names.DRAW].size / worth)
@@ -289,9 +267,7 @@ def _unrelated(draws: xr.Dataset) -> xr.DataTree:
 
 
 def _left_out(fit: Fit) -> Any:
-    """PSIS-LOO of the fit; what its warning says of shapes above 0.7 is said by plot and reading."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
+    with _told_by_the_reading():
         return azs.loo(pointwise_loglikelihood(fit), pointwise=True)
 
 
@@ -337,33 +313,19 @@ def diagnostics_table(fit: Fit, *, ci_prob: float = 0.9) -> pd.DataFrame:
     True
     """
     check_ci_prob(ci_prob)
-    rows = []
-    for name, values in fit.posterior.data_vars.items():
-        others = [d for d in values.dims if d not in names.SAMPLE]
-        for place in np.ndindex(*(values.sizes[d] for d in others)):
-            one = values.isel(dict(zip(others, place, strict=True)))
-            of = ", ".join(str(one[d].item()) for d in others)
-            rows.append({"parameter": f"{name}[{of}]" if of else str(name)} | _figures(one, ci_prob))
-    table = pd.DataFrame(rows).sort_values("rhat", ascending=False, kind="stable", ignore_index=True)
+    with np.errstate(invalid="ignore"):  # what never moves has no R-hat
+        table = azs.summary(fit.tree, ci_kind=CI_KIND, ci_prob=ci_prob, round_to="none")
+    figures = ["ess_bulk", "ess_tail", "rhat", names.MCSE]
+    table = table.set_axis([MEAN, "sd", LOWER, UPPER, *figures, "mcse_sd"], axis=1)
+    table[figures] = table[figures].where(table["sd"] > 0)
+    table["passed"] = np.where(table["sd"] > 0, "refused", "constant")
+    for title, gate in (("flagged", FLAGGED), ("ok", OK)):
+        fine = (table["rhat"] <= gate.rhat) & (table[["ess_bulk", "ess_tail"]].min(axis=1) >= gate.ess)
+        table.loc[fine, "passed"] = title
+    table = table.rename_axis("parameter").reset_index().drop(columns="mcse_sd")
+    table = table.sort_values("rhat", ascending=False, kind="stable", ignore_index=True)
     table.attrs = {names.CI_KIND: CI_KIND, names.CI_PROB: ci_prob}
     return table
-
-
-def _figures(one: xr.DataArray, ci_prob: float) -> dict[str, Any]:
-    draws = one.transpose(names.CHAIN, names.DRAW).values
-    low, high = np.quantile(draws, tails(ci_prob))
-    row: dict[str, Any] = {MEAN: float(draws.mean()), "sd": float(draws.std(ddof=1)), LOWER: low, UPPER: high}
-    if np.ptp(draws) == 0:
-        return row | dict.fromkeys([names.MCSE, "rhat", "ess_bulk", "ess_tail"], np.nan) | {"passed": "constant"}
-    figures = {
-        names.MCSE: float(azs.mcse(draws, method="mean")),
-        "rhat": float(azs.rhat(draws)),
-        "ess_bulk": float(azs.ess(draws, method="bulk")),
-        "ess_tail": float(azs.ess(one.to_dataset(name="draws"), method="tail")["draws"]),
-    }
-    ess = min(figures["ess_bulk"], figures["ess_tail"])
-    within = [figures["rhat"] <= gate.rhat and ess >= gate.ess for gate in (OK, FLAGGED)]
-    return row | figures | {"passed": "ok" if within[0] else "flagged" if within[1] else "refused"}
 
 
 def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
@@ -396,16 +358,20 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
         raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, READINGS)} Fix: one of {', '.join(READINGS)}.")
     figures = fit.diagnostics.figures
     lost = f"divergent draws {100 * figures.get('divergences', np.nan):.2f} %, needed ≤ {100 * OK.divergences:g} %"
-    here = {
-        "rank": f"worst R-hat {figures.get('rhat', np.nan):.3f}, needed ≤ {OK.rhat:g}",
-        "trace": lost,
-        "energy": f"lowest BFMI {figures.get('bfmi', np.nan):.2f}, needed ≥ {OK.bfmi:g}",
-        "pair": lost,
-        "forest": f"{len(fit.slices)} slices, {sum(map(bool, fit.diagnostics.flags.values()))} of them flagged",
+    here: dict[str, Callable[[], str]] = {
+        "rank": lambda: f"worst R-hat {figures.get('rhat', np.nan):.3f}, needed ≤ {OK.rhat:g}",
+        "trace": lambda: lost,
+        "energy": lambda: f"lowest BFMI {figures.get('bfmi', np.nan):.2f}, needed ≥ {OK.bfmi:g}",
+        "pair": lambda: lost,
+        "forest": lambda: f"{len(fit.slices)} slices, {sum(map(bool, fit.diagnostics.flags.values()))} of them flagged",
+        "ppc": lambda: _say_ppc(arviz_tree(fit)),
+        "loo_pit": lambda: _say_loo_pit(arviz_tree(fit)),
+        "prior": lambda: _say_prior(arviz_tree(fit)),
+        "psense": lambda: _say_psense(fit),
+        "khat": lambda: _say_khat(_left_out(fit).pareto_k),
     }
-    if kind in KINDS:
-        here[kind] = say_predictive(fit, kind)
-    if kind == "khat":
-        k = _left_out(fit).pareto_k
-        here["khat"] = f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"
-    return f"{READINGS[kind]} Here: {here[kind]}."
+    return f"{READINGS[kind]} Here: {here[kind]()}."
+
+
+def _say_khat(k: xr.DataArray) -> str:
+    return f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"

@@ -110,10 +110,8 @@ def plot_curves(
 ) -> Figure:
     """Plot each slice's learning curve with bands, the observed runs, now, and what lies beyond the data.
 
-    Up to now, the labels of the other slices grow in proportion with the slice's own, as they did in the
-    runs; beyond now they stay as they are, as in :func:`labelvalue.predict_gain`, so that the drop from now
-    to a marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its
-    own.
+    Up to now, the labels of the other slices grow with the slice's own; beyond they stay as they are, so that the drop
+    from now to a marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its own.
 
     Parameters
     ----------
@@ -288,12 +286,10 @@ _PLANNED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 8, "mfc": style.INK, 
 
 
 def _legend(table: pd.DataFrame, planned: bool, all_used: bool) -> list[Any]:
-    inner, outer = table.attrs["ci_probs"]
     rim: dict[str, Any] = {"edgecolor": style.HATCH, "lw": 0.5}
     entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.4, label="mean of the expected error"),
-        Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
-        Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
+        *style.interval_entries(table.attrs["ci_probs"]),
         Line2D([], [], ls="", marker="o", ms=3, mfc="none", mec=style.INK, label="an observed run"),
         Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="now"),
         Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
@@ -435,8 +431,7 @@ def _prior_panel(
 def _prior_legend(probs: tuple[float, float], curves: int) -> list[Any]:
     entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.6, label="median"),
-        Patch(color=style.INNER, label=f"{100 * probs[0]:g} % prior interval"),
-        Patch(color=style.OUTER, label=f"{100 * probs[1]:g} % prior interval"),
+        *style.interval_entries(probs, "prior"),
         Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="reference size"),
     ]
     if curves > 0:

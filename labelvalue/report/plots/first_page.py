@@ -196,11 +196,7 @@ def verdict_of(row: Mapping[str, Any]) -> str:
 
 
 def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[str] = ()) -> Figure:
-    """Draw the batches of a project: what was promised and came, how forecasts did, what was spent and advised.
-
-    Rows are those of :meth:`labelvalue.Project.assets`, ``of`` names panels of :data:`PANELS`; all that have something
-    to show by default.
-    """
+    """Draw a project's batches, rows of ``assets``, in those of :data:`PANELS` that have something to show."""
     if not rows:
         raise input_error("no batch yet", "add one with 'labelvalue add DIR RUNS'")
     shown = [(title, draw) for title, draw in shown_panels(rows) if not of or title in of]

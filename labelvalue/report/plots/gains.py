@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
@@ -130,11 +129,9 @@ def _budget_axis(ax: Axes, x: np.ndarray) -> None:
 
 
 def _legend(table: pd.DataFrame, name: str) -> list[Any]:
-    inner, outer = table.attrs["ci_probs"]
     entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.4, marker="D", ms=4, label=f"mean {name} at a budget"),
-        Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
-        Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
+        *style.interval_entries(table.attrs["ci_probs"]),
     ]
     if names.DOUBLINGS in table and (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
         hollow: dict[str, Any] = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
@@ -144,41 +141,26 @@ def _legend(table: pd.DataFrame, name: str) -> list[Any]:
 
 def draw_forest(table: pd.DataFrame, *, foot: str, x_label: str, scale: tuple[float, float] | None = None) -> Figure:
     """Draw mean and two intervals a row, first row on top, names written out beside them."""
-    with style.look():
-        return _draw(table, foot, x_label, scale or (table[LOWER].min(), table[UPPER].max()))
-
-
-def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, float]) -> Figure:
-    width, right, widest = 9.4, 0.25, 2.9
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
-    labels = [style.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()]
-    left = 0.3 + max(style.text_width(line, style.TEXT) for lines in labels for line in lines)
-    heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
-    caption = style.wrap(foot, width - 0.4, style.TEXT) if foot else []
-    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.TEXT) + 0.08 if caption else 0)
-    body = sum(heights) + 0.1
-    total = legend + body + bottom
-    figure = style.Picture(figsize=(width, total))
-    ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
-    edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
-    at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
-    _intervals(ax, table, at)
-    ax.set_ylim(body, 0)
-    ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    _axis(ax, *scale)
-    ax.set_xlabel(x_label, size=style.TEXT)
-    inner, outer = table.attrs["ci_probs"]
-    handles = [
-        Line2D([], [], ls="", marker="o", ms=5, color=style.LINE, label="mean"),
-        Line2D([], [], color=style.LINE, lw=3.6, label=f"{100 * inner:g} % credible interval"),
-        Line2D([], [], color=style.LINE, lw=1.1, label=f"{100 * outer:g} % credible interval"),
-    ]
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
-    figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
-    if caption:
-        figure.text(0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.TEXT, color=style.QUIET)
+    with style.look():
+        caption = style.wrap(foot, 9.0, style.TEXT) if foot else []
+        bottom = 0.62 + (style.lines_high(len(caption), style.TEXT) + 0.08 if caption else 0)
+        texts = [" · ".join(map(str, row)) for row in table[keys].to_numpy()]
+        figure, ax, at = style.row_axis(texts, right=0.25, legend=0.34, bottom=bottom)
+        _intervals(ax, table, at)
+        _axis(ax, *(scale or (table[LOWER].min(), table[UPPER].max())))
+        ax.set_xlabel(x_label, size=style.TEXT)
+        inner, outer = table.attrs["ci_probs"]
+        handles = [
+            Line2D([], [], ls="", marker="o", ms=5, color=style.LINE, label="mean"),
+            Line2D([], [], color=style.LINE, lw=3.6, label=f"{100 * inner:g} % credible interval"),
+            Line2D([], [], color=style.LINE, lw=1.1, label=f"{100 * outer:g} % credible interval"),
+        ]
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (ax.get_position().x0, 1.0)}
+        figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, borderaxespad=0.3, **place)
+        if caption:
+            low = 0.06 / figure.get_figheight()
+            figure.text(0.02, low, "\n".join(caption), va="bottom", size=style.TEXT, color=style.QUIET)
     return figure
 
 
@@ -202,7 +184,6 @@ def _axis(ax: Axes, low: float, high: float) -> None:
         ax.set_xlim(low - (margin if low < 0 or math.isclose(low, high) else 0), high + margin)
         linear_axis(ax, "x", ticks=7)
         ax.axvline(0, color=style.INK, lw=0.9)
-    ax.grid(axis="x", color=style.GRID, lw=0.6)
 
 
 IMPACT_CAPTION = (

@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
@@ -98,10 +97,7 @@ def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[st
 
 
 def draw_frontiers(entries: Sequence[Mapping[str, Any]], buys: str, *, foot: bool = True) -> Figure:
-    """Draw frontiers (:func:`frontier_entries`), a panel each; a plan's ``planned`` votes and items are marked.
-
-    ``buys`` says what the line joins, ``foot`` whether a caption stands below.
-    """
+    """Draw frontiers, a panel each, a plan's votes and items marked; ``buys`` says what the line joins."""
     text = (
         f"Contours: expected gain (drop in error). Line: {buys}. "
         "Percentages: probability that no other number of votes gains more."
@@ -195,13 +191,10 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
     """Draw net benefit against labels, and gain against money, for the plan's split and an even one."""
     table, unit = pd.DataFrame(plan["ladder"]), plan[names.UNIT]
     planned, even = (table[table["split"] == split] for split in (AS_PLANNED, EVENLY))
-    share = 100 * plan[names.CI_PROB]
-    inner = 100 * inner_prob(plan[names.CI_PROB])
     handles = [
         Line2D([], [], color=style.LINE, lw=1.4, marker="o", ms=3, label="split as planned, mean"),
         Line2D([], [], color=style.ACCENTS[1], lw=1.2, ls=(0, (4, 2)), marker="s", ms=3, label="split evenly, mean"),
-        Patch(color=style.INNER, label=f"{inner:g} % credible interval"),
-        Patch(color=style.OUTER, label=f"{share:g} % credible interval"),
+        *style.interval_entries((inner_prob(plan[names.CI_PROB]), plan[names.CI_PROB])),
         Line2D([], [], ls="", marker="D", ms=6, mfc=style.INK, mec="white", label="the plan"),
     ]
     with style.look():
@@ -251,27 +244,11 @@ def _line(ax: Axes, x: Any, y: Any, *, even: bool = False) -> None:
 def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Figure:
     """Draw how far the expected net benefit moves with each input and setting."""
     shown = list(rows[:BARS])
-    width, right, widest = 9.4, 0.9, 3.3
-    labels = [style.wrap(spoken(row["what"]), widest - 0.3, style.TEXT) for row in shown]
-    left = 0.3 + max((style.text_width(line, style.TEXT) for lines in labels for line in lines), default=1.0)
-    heights = [max(0.27, style.lines_high(len(lines), style.TEXT) + 0.08) for lines in labels]
-    body, legend, bottom = sum(heights) + 0.1, 0.36, 0.55
-    total = legend + body + bottom
     with style.look():
-        figure = style.Picture(figsize=(width, total))
-        ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
-        edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
-        at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
+        figure, ax, at = style.row_axis([spoken(row["what"]) for row in shown], right=0.9, legend=0.36, bottom=0.55)
         for y, row in zip(at, shown, strict=True):
             colour, weight = _KINDS[row["kind"]]
-            ax.plot(
-                [row["low"], row["high"]],
-                [y, y],
-                color=colour,
-                lw=weight,
-                solid_capstyle="butt",
-                gid="bar",
-            )
+            ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=weight, solid_capstyle="butt", gid="bar")
             ax.plot(row["low"], y, marker="o", ms=6.5, mfc="white", mec=colour, mew=1.4, gid="low")
             ax.plot(row["high"], y, marker="o", ms=6.5, mfc=colour, mec=colour, mew=1.4, gid="high")
         ax.axvline(enb, color=style.INK, lw=0.9, ls=(0, (4, 2)), gid="plan")
@@ -282,11 +259,6 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
         ax.set_xlim(min(ends) - margin, max(ends) + margin)
         linear_axis(ax, "x", ticks=7)
         ax.xaxis.set_major_formatter(FuncFormatter(money))
-        ax.set_ylim(body, 0)
-        ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        ax.grid(axis="x", color=style.GRID, lw=0.6)
         ax.set_xlabel(f"expected net benefit, {style.literal(unit)} (dashed: the plan, {significant(enb)})")
         handles = [
             *(
@@ -298,5 +270,5 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
             Line2D([], [], ls="", marker="o", ms=6, color=style.INK, label="best tenth, or ×"),
         ]
         figure.legend(handles=handles, ncols=5, frameon=False, fontsize=style.TEXT, loc="upper left",
-                      bbox_to_anchor=(0.2 / width, 1.0), borderaxespad=0.3)  # fmt: skip
+                      bbox_to_anchor=(0.02, 1.0), borderaxespad=0.3)  # fmt: skip
     return figure

@@ -13,6 +13,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Patch
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
@@ -146,6 +147,31 @@ def lines_high(lines: int, size: float) -> float:
     return lines * size * 1.28 / 72
 
 
+def row_axis(texts: Sequence[str], *, right: float, legend: float, bottom: float) -> tuple[Figure, Axes, list[float]]:
+    """Lay out a row a text, written out on the left, first on top; the axis, and the height of each row's middle."""
+    width = 9.4
+    wrapped = [wrap(text, 2.9, TEXT) for text in texts]
+    left = 0.3 + max((text_width(line, TEXT) for lines in wrapped for line in lines), default=1.0)
+    heights = [max(0.26, lines_high(len(lines), TEXT) + 0.08) for lines in wrapped]
+    body = sum(heights) + 0.1
+    total = legend + body + bottom
+    figure = Picture(figsize=(width, total))
+    ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
+    at = [0.05 + sum(heights[:i]) + 0.5 * high for i, high in enumerate(heights)]
+    ax.set_ylim(body, 0)
+    ax.set_yticks(at, ["\n".join(lines) for lines in wrapped], size=TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color=GRID, lw=0.6)
+    return figure, ax, at
+
+
+def interval_entries(probs: tuple[float, float], kind: str = "credible") -> list[Patch]:
+    """Entries of a legend for the inner and the outer band."""
+    bands = zip((INNER, OUTER), probs, strict=True)
+    return [Patch(color=colour, label=f"{100 * prob:g} % {kind} interval") for colour, prob in bands]
+
+
 def panels(
     titles: Sequence[str],
     *,
@@ -156,10 +182,7 @@ def panels(
     together: int = 1,
     height: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """Lay out one small panel a title, with a common legend above and a caption below.
-
-    Sizes follow the text: a long title takes more lines, the row grows, and nothing is cut.
-    """
+    """Lay out one small panel a title, legend above and caption below; a row grows with its titles."""
     columns = _columns(len(titles), together)
     width = 7.0 if len(titles) == 1 else WIDTH
     height = height or (1.55 if columns > 2 else 2.1)

@@ -82,9 +82,9 @@ def write_report(
 ) -> Path:
     """Write the report: a picture and the decision first; behind them, folded, all that it rests on.
 
-    One HTML file that asks for nothing from anywhere and reads without scripts. What it opens with prints to two pages
-    at most, and sections that the reader opened are printed with it. The same fit and plan give the same bytes. A
-    flagged fit is shown under a banner and without a decision, a refused one without results.
+    One HTML file that asks for nothing from anywhere and reads without scripts; its beginning prints to two pages at
+    most. The same fit and plan give the same bytes. A flagged fit is shown under a banner and without a decision, a
+    refused one without results.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,7 @@ def _vectors(figure: Figure) -> bytes:
 
 
 def _shorter(svg: bytes) -> bytes:
-    """The same drawing with coordinates to a hundredth of a point, and without indentation.
-
-    Transforms keep their digits: glyphs are scaled by hundredths.
-    """
+    """The same drawing with coordinates to a hundredth of a point and no indentation; glyphs' transforms stay."""
 
     def rounded(found: re.Match[bytes]) -> bytes:
         return re.sub(rb"(\.\d\d)\d+", rb"\1", found[0])
@@ -85,10 +83,7 @@ def _shorter(svg: bytes) -> bytes:
 
 
 def _pixels(figure: Figure) -> bytes:
-    """The figure with a palette of its own: a third of the bytes, and no difference to see.
-
-    The palette is that of every second pixel in both directions, which finds it in a seventh of the time.
-    """
+    """The figure with a palette, that of every second pixel: a third of the bytes, and no difference to see."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -136,8 +131,7 @@ def project_images(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]
     """Draw the gains that projects were promised and that came, the largest shortfall first; none where none came."""
     come = [row for row in rows if row[PROMISED] is not None and row[DELIVERED] is not None]
     come.sort(key=lambda row: row[DELIVERED] - row[PROMISED])
-    for start in range(0, len(come), ROWS):
-        part = come[start : start + ROWS]
+    for part in batched(come, ROWS):
         named = ", ".join(row["project"] for row in part)
         alt = f"Gain promised and delivered of the projects {named}; the table below has the numbers."
         yield embed(draw_projects(part), alt)
@@ -167,9 +161,8 @@ def curve_images(
     learner = None if plan is None else plan[names.LEARNER]
     bought_for = plan["planned"] if plan and isinstance(learner, str) else []  # a portfolio's error is on no one curve
     planned = {row[names.SLICE]: row for row in bought_for}
-    for start in range(0, len(slices), step):
-        chosen = slices[start : start + step]
-        bought = {name: row[names.LABELS] for name, row in planned.items()}
+    bought = {name: row[names.LABELS] for name, row in planned.items()}
+    for chosen in batched(slices, step):
         table = curve_table(fit, chosen, np.asarray(budgets), ci_probs, bought)
         alt = f"Learning curves with credible bands and observed runs of the slices {', '.join(chosen)}."
         yield embed(draw_curves(fit, table, foot="", planned=planned, learner=learner), alt, sharp=sharp)
@@ -184,8 +177,7 @@ def gain_images(
     learners = fit.position.sizes.get(names.LEARNER, 1)
     slices = list(dict.fromkeys(table[names.SLICE]))
     step = max((ROWS if gain.sizes[names.BUDGET] == 1 else PANELS) // learners, 1)
-    for start in range(0, len(slices), step):
-        chosen = slices[start : start + step]
+    for chosen in batched(slices, step):
         part = table[table[names.SLICE].isin(chosen)]
         part.attrs = table.attrs
         alt = f"Gain against budget with credible bands of the slices {', '.join(chosen)}."

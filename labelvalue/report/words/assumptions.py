@@ -8,6 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
+from labelvalue.report.words.first_page import along
 from labelvalue.report.words.wording import percent, probability, spoken
 
 LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
@@ -92,11 +93,7 @@ def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapp
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Put together the assumptions that have the same consequence, said once; what the page says elsewhere is left out.
-
-    That is the source that most have, the money that other numbers would bring (a row of the sensitivity analysis), and
-    priors, which have a table of their own.
-    """
+    """Put together assumptions of the same consequence; what the page says elsewhere is left out."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["id"].startswith("prior/"):
@@ -159,13 +156,9 @@ def _again(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
     axis = next((axis for own, axis in axes.items() if key == own or key.startswith(f"{own}.")), None)
     if grid is None or axis is None or len(grid[axis]) < 2:
         return
-    order = [names.BUDGET, "price", names.VALUE]
-    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
-    points = {tuple(row[name] for name in order): row for row in grid["rows"]}
-    ends = []
-    for factor, word in ((min(grid[axis]), "÷"), (max(grid[axis]), "×")):
-        row = points[tuple((at | {axis: factor})[name] for name in order)]
-        bought = dict(zip(grid["slices"], grid["plans"][row["plan"]], strict=True))
+    line, ends = along(grid, axis), []
+    for factor, word in ((min(line), "÷"), (max(line), "×")):
+        bought = dict(zip(grid["slices"], grid["plans"][line[factor]["plan"]], strict=True))
         ends.append((f"{word} {max(factor, 1 / factor):g}", bought))
     whole = " (of all slices)" if key.count(".") > 1 else ""
     yield _two(ends, plan, f"{{}}{whole}")

@@ -22,11 +22,7 @@ AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")
 
 
 def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay out the picture of slices: labels bought, error today, gain; where nothing is bought, gains at one budget.
-
-    ``budget`` is that one, ``None`` for a plan; ``rows`` the first :data:`ROWS`, ``more`` and ``more_labels`` the rest,
-    ``digits`` the decimals of errors.
-    """
+    """Lay out the picture of slices: labels bought, error today, gain; if nothing is bought, gains at a ``budget``."""
     plan = numbers[names.PLAN]
     if plan is not None and plan["plan"]["total"]:
         now = {row[names.SLICE]: row for row in plan["today"]}
@@ -105,19 +101,24 @@ def turning_points(plan: Mapping[str, Any]) -> list[str]:
     return [*_by_grid(plan), *_by_knowledge(plan), *_by_case(plan)]
 
 
+def along(grid: Mapping[str, Any], axis: str) -> dict[float, Mapping[str, Any]]:
+    """The points of a grid of other decisions by one axis, the others at what they are."""
+    order = [names.BUDGET, PRICE, names.VALUE]
+    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True) if name != axis}
+    return {row[axis]: row for row in grid["rows"] if all(row[name] == value for name, value in at.items())}
+
+
 def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
     """Where on the grid of other decisions the verdict turns, and how much is bought at its ends."""
     grid, verdict = plan["what_if"], plan["verdict"]
     if verdict not in (BUY, QUALITY, WAIT):
         return
-    order = [names.BUDGET, PRICE, names.VALUE]
-    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
-    points = {tuple(row[name] for name in order): row for row in grid["rows"]}
-    if points[tuple(at[name] for name in order)]["verdict"] != verdict:  # the grid asks what to buy, not when
+    lines = {axis: along(grid, axis) for axis in AXES}
+    if lines[PRICE][grid[PRICE][grid["at"][1]]]["verdict"] != verdict:  # the grid asks what to buy, not when
         return
     steady = []
     for axis, (what, verb) in AXES.items():
-        line = {factor: points[tuple((at | {axis: factor})[name] for name in order)] for factor in grid[axis]}
+        line = lines[axis]
         if len(line) < 2:
             continue
         turns = [factor for factor, point in line.items() if point["verdict"] != verdict]

@@ -19,17 +19,23 @@ from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
 from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_text, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
-from labelvalue.report.words.wording import CLEAR, Part, decimals, interval, likely, percent, probability, spoken
+from labelvalue.report.words.wording import (
+    CLEAR,
+    Part,
+    decimals,
+    interval,
+    likely,
+    percent,
+    probability,
+    quoted,
+    spoken,
+)
 
 TIE = 0.7  # P(best) below which the best slice counts as tied with others
 
 
 def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Say for each learner in which slice labels are worth most, at one budget for all slices.
-
-    Slices are compared at the largest budget for which no slice lies beyond the validated distance, else
-    at the smallest. Best is the slice of the largest mean gain.
-    """
+    """Say for each learner in which slice labels are worth most, at the largest budget validated for all."""
     positive = [int(b) for b in gain[names.BUDGET].values if b > 0]
     if not positive:
         return []
@@ -65,13 +71,10 @@ def _for_learner(
     rivals.sort(key=lambda r: (-r[names.P_BEST], -r[MEAN]))
     runner = None
     if len(rows) > 1:
-        other = gain.sel({names.SLICE: rows.iloc[1][names.SLICE], names.BUDGET: budget})
+        second = rows.iloc[1]
+        other = gain.sel({names.SLICE: second[names.SLICE], names.BUDGET: budget})
         ahead = float((own > other).mean())
-        runner = {
-            names.SLICE: str(rows.iloc[1][names.SLICE]),
-            MEAN: float(rows.iloc[1][MEAN]),
-            "p_ahead": ahead,
-        }
+        runner = {names.SLICE: str(second[names.SLICE]), MEAN: float(second[MEAN]), "p_ahead": ahead}
     said: dict[str, Any] = {
         names.LEARNER: None if learner is None else str(learner),
         names.BUDGET: budget,
@@ -96,13 +99,8 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
     chance = p_best(gain.sel({names.BUDGET: budget}))[best[names.SLICE]]
     numbers = {key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE)}
     far = beyond(float(best[names.DOUBLINGS]))
-    return {
-        names.BUDGET: budget,
-        names.SLICE: str(best[names.SLICE]),
-        **numbers,
-        names.P_BEST: chance,
-        names.FLAGS: far,
-    }
+    leader = {names.BUDGET: budget, names.SLICE: str(best[names.SLICE])}
+    return leader | numbers | {names.P_BEST: chance, names.FLAGS: far}
 
 
 def p_best(gain: xr.DataArray) -> dict[str, float]:
@@ -293,10 +291,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     pieces = decision_parts(plan)
     return {
         **plan,
-        "sentence": "".join(
-            f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}" if is_name else text
-            for text, is_name in pieces
-        ),
+        "sentence": quoted(pieces),
         "sentence_parts": [list(piece) for piece in pieces],
         "mean_errors": list(mean_errors(plan)),
         "gain_sentence": gain_text(plan),

@@ -74,6 +74,11 @@ def spoken(key: str) -> str:
 Part = tuple[str, bool]  # a piece of a sentence, and whether it is a name given by the user
 
 
+def quoted(parts: Iterable[Part]) -> str:
+    """Write a sentence with the names in it between quotation marks."""
+    return "".join(f"“{text}”" if is_name else text for text, is_name in parts)
+
+
 def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
     """Put the decision of one learner into a sentence."""
     digits = decimals([said[UPPER] - said[LOWER]])
