@@ -53,6 +53,13 @@ def test_one_label_is_no_labels_and_a_limit_that_binds_says_what_loosening_it_br
     assert re.search(r"Were the limit all labels ≤ 1 looser, each 1,000 labels would be worth [\d,.]+ USD", told)
 
 
+def test_a_plan_as_large_as_nobody_said_tells_that_more_may_be_allowed(fit):
+    """Money for three times the labels there are, and nobody says how many may be bought: the cap is told."""
+    rich = case_of(price=0.001, point=4000)
+    assert [note for note in decide(fit, rich, measure=False).notes if "max_labels allows others" in note]
+    assert not [note for note in decide(fit, rich, max_labels=1200, measure=False).notes if "max_labels" in note]
+
+
 def test_cheap_labels_are_bought_and_dear_ones_waited_for(fit):
     cheap, dear = case_of(0.02), case_of(50.0)
     assert decide(fit, cheap, max_labels=1000).verdict.advice == "buy"

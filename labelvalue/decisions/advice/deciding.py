@@ -29,6 +29,9 @@ from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 
 
+NEARLY_ALL = 0.98  # share of the labels allowed by default from which a plan may be no larger for want of more
+
+
 def decide(
     fit: Fit,
     case: Case,
@@ -103,6 +106,9 @@ def decide(
     made = dataclasses.replace(made, notes=(*made.notes, *portfolio_notes(made)))
     rules = with_labels_to_decide(fit, case, made.outcomes, made.rules)
     made = dataclasses.replace(made, rules=rules)
+    if max_labels is None and made.total > NEARLY_ALL * most:
+        said = f"at most {most:,} labels were weighed, as many as there are today; max_labels allows others"
+        made = dataclasses.replace(made, notes=(*made.notes, said))
     made = dataclasses.replace(made, verdict=verdict_of(made))
     if measure and case.value.target is not None:
         with contextlib.suppress(NoPlanError):
