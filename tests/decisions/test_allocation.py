@@ -60,6 +60,18 @@ def test_never_worse_than_a_split_or_nothing(two, risk):
         assert evidence.objective >= max(evidence.equal, evidence.proportional, evidence.nothing)
 
 
+def test_one_large_order_is_tried_where_tiers_make_it_cheap():
+    """From between two orders that reach a tier no small step leads to either of them; both are valued as wholes."""
+    fit = fake_fit(seed=12, slices=("a", "b", "c"), draws=100)
+    costs = {"price_per_label": 0.1, "tiers": [{"above": 2500, "factor": 0.6}]}
+    rules = {"maximum_budget": {"limit": 400}}
+    case = Case(costs=costs, value={"per_error_point": 2000}, guardrails=rules)
+    found = decide(fit, case, max_labels=9000, measure=False)
+    large = plan_outcomes(fit, case, {"large": {"a": 3928, "b": 643}})
+    assert (large["cost"].sel(plan="large") <= 400).mean() >= 0.9
+    assert enb(found) >= 0.999 * float(large["net_benefit"].sel(plan="large").mean())
+
+
 @pytest.mark.parametrize("risk", [Quantile(0.1), Aspiration(20.0), Aspiration(200.0)])
 def test_what_no_programme_maximises_is_the_best_of_all_plans_as_well(two, risk):
     """An appetite without a bound of its own: as good as the best purchase in lots, but for the draws' own steps."""

@@ -28,7 +28,6 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 
-
 NEARLY_ALL = 0.98  # share of the labels allowed by default from which a plan may be no larger for want of more
 
 

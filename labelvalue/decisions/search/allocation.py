@@ -36,7 +36,15 @@ from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.idle import drift_notes
 from labelvalue.decisions.outcomes.spending import batch_count, notes_of
-from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
+from labelvalue.decisions.search.listing import (
+    ALL_FOR,
+    FOCUSED,
+    Listing,
+    adds_up,
+    for_search,
+    list_purchases,
+    seen_from,
+)
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
 from labelvalue.decisions.search.programme import ceiling, climb, split
@@ -131,6 +139,7 @@ ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
 CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
+HARDLY = 1e-9  # share of a slice's labels that others get where all are for it, but for what rules ask
 CLIMBED = 50  # slices up to which labels are moved where the appetite has no bound
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
@@ -348,11 +357,18 @@ class _Valued:
 def _valued(
     fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray, before: _Valued | None = None
 ) -> _Valued:
-    """Value a purchase as a whole; the splits with it, but where ``before`` did that already."""
+    """Value a purchase as a whole; the splits with it, and all for one slice, but where ``before`` did that already.
+
+    Tiers and minimum orders make one large order worth more than two: from between them no small step leads there.
+    """
     plans = {names.RECOMMENDED: bought, names.NOTHING: np.zeros_like(bought)}
+    focused = {}
     if before is None:
         even = np.ones(len(menu.slices))
         plans |= {names.EQUAL_SPLIT: split(menu, even), names.PROPORTIONAL_SPLIT: split(menu, shares)}
+        best = np.argsort(-menu.net.mean(axis=2).max(axis=1), kind="stable")[:FOCUSED]
+        focused = {ALL_FOR.format(menu.slices[i]): split(menu, HARDLY + (np.arange(even.size) == i)) for i in best}
+        plans |= focused
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
     net = outcomes[names.NET_BENEFIT]
     given = case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
@@ -362,6 +378,7 @@ def _valued(
         every = outcomes[names.PLAN]
         outcomes = outcomes.sel({names.PLAN: xr.where(every == names.RECOMMENDED, winner, every)})
         outcomes = outcomes.assign_coords({names.PLAN: every})
+    outcomes = outcomes.drop_sel({names.PLAN: [*focused]})
     scores = scores if before is None else before.scores | scores
     return _Valued(plans[winner], winner, scores, outcomes, menu.lot)
 

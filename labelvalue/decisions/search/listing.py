@@ -24,7 +24,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
 FOCUSED = 4  # slices of which a plan with nothing but their labels is among the alternatives
-HALF = "half of it"
+HALF, ALL_FOR = "half of it", "all for {}"
 
 
 def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
@@ -41,7 +41,7 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     least = {name: case.limits(name)[0] for name in slices}
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
         room = max(total - sum(least.values()), 0) + least[name]
-        found[f"all for {name}"] = least | {name: int(min(room, case.limits(name)[1]))}
+        found[ALL_FOR.format(name)] = least | {name: int(min(room, case.limits(name)[1]))}
     return _distinct(found)
 
 
