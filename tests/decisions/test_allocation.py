@@ -347,14 +347,14 @@ def test_d33_what_is_reached_already_costs_nothing_and_rules_are_kept(two):
     assert cheapest_plan(two, case_of(), Target(error=1.01 * now)).attrs["total"] == 0
     ruled = case_of(slices={"a": {"minimum": 70}}, guardrails={"maximum_budget": {"limit": 60, "probability": 0.9}})
     found = cheapest_plan(two, ruled, Target(error=0.5 * now), probability=0.9)
-    assert (found.attrs["found"], found.attrs[names.COST] <= 60) == (False, True)
+    assert (found.attrs["found"], found.attrs[names.COST] <= 60 * (1 + 1e-9)) == (False, True)
     assert found.set_index("slice").loc["a", names.LABELS] >= 70
 
 
 def test_a_plan_has_no_crumbs(monkeypatch):
     """Single labels of slices that hardly count, bought because nothing says they must not be."""
-    case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 60, "stakes": {"west": 4}})
-    fit = fake_fit(seed=1, draws=100)
+    case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 60})
+    fit = fake_fit(seed=1, slices=tuple("abcde"), draws=100)
     made = decide(fit, case, max_labels=2_000, measure=False)
     assert all(n == 0 or n >= 0.02 * made.total for n in made.labels.values())
     monkeypatch.setattr("labelvalue.decisions.search.allocation.CRUMB", 0.0)
@@ -363,5 +363,5 @@ def test_a_plan_has_no_crumbs(monkeypatch):
     apart = made.outcomes[names.NET_BENEFIT] - with_crumbs.outcomes[names.NET_BENEFIT]
     lost = -float(apart.sel({names.PLAN: names.RECOMMENDED}).mean())
     assert lost <= 0.25 * float(with_crumbs.advantage().std()) / np.sqrt(apart.sizes["chain"] * apart.sizes["draw"])
-    wanted = dataclasses.replace(case, slices={"east": {"minimum": 1}})
-    assert decide(fit, wanted, max_labels=2_000, measure=False).labels["east"] >= 1, "what a case asks for is no crumb"
+    wanted = dataclasses.replace(case, slices={"e": {"minimum": 1}})
+    assert decide(fit, wanted, max_labels=2_000, measure=False).labels["e"] >= 1, "what a case asks for is no crumb"
