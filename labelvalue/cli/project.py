@@ -155,7 +155,8 @@ def history(
 ) -> None:
     """List every record: when, by whom, and what.
 
-    Kinds: project, settings, batch, forecast, score, fit, check, advice, decision, note, page, failure, migration.
+    Kinds: project, settings, batch, annotations, forecast, score, fit, check, advice, decision, note, page, failure,
+    migration.
     """
     import json
 
