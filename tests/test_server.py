@@ -1,12 +1,19 @@
 """Live where a server is named: rounds through stubs that speak the documented interfaces, and all that may go wrong.
 
-The same calls were made once to MLflow's and Label Studio's own servers; see docs/how-to/live.md.
+MLflow's own server answers in a slow test; the same calls were made once to Label Studio's, see docs/how-to/live.md.
 """
 
+import contextlib
 import dataclasses
 import json
+import os
+import signal
+import socket
+import subprocess
 import threading
 import time
+import urllib.request
+import venv
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -257,6 +264,80 @@ def test_p15_a_decision_becomes_a_run_of_mlflow(token, tmp_path, capsys):
     params = {p["key"]: p["value"] for p in tracking.runs["r1"]["data"]["params"]}
     assert params["advice"] == told["verdict"]
     assert exports._key("a/b: c++") == "a:2f:b:3a: c:2b::2b:"
+
+
+# --- MLflow's own server --------------------------------------------------------------------------
+
+LOG = """
+import mlflow, sys
+mlflow.set_tracking_uri(sys.argv[1])
+experiment = mlflow.create_experiment("curves")
+for place, name in enumerate(["NA", "007", "007"]):
+    with mlflow.start_run(experiment_id=experiment):
+        mlflow.log_params({"slice": name, "labels": 100 * 2**place})
+        mlflow.log_metrics({"errors": 30 - place, "trials": 100})
+print(experiment)
+"""
+LOOK = """
+import json, mlflow, sys
+run = mlflow.MlflowClient(sys.argv[1]).get_run(sys.argv[2])
+print(json.dumps({"status": run.info.status, "metrics": run.data.metrics, "params": run.data.params}))
+"""
+
+
+@pytest.fixture
+def mlflow_server(tmp_path):
+    """MLflow in an environment of its own, beside which ours cannot stand, and its server on SQLite."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+
+    def call(*command):
+        return subprocess.run([python, *command], capture_output=True, text=True, timeout=900)
+
+    installed = call("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "mlflow")
+    if installed.returncode:
+        pytest.skip(f"MLflow cannot be installed here: {(installed.stderr.strip().splitlines() or ['no reason'])[-1]}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    base, store = f"http://127.0.0.1:{port}", f"sqlite:///{tmp_path / 'tracking.db'}"
+    asked = [python, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port)]
+    with open(tmp_path / "log", "w") as log:
+        running = subprocess.Popen([*asked, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
+        try:
+            for _ in range(240):
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"{base}/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        break
+                assert running.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+            yield base, lambda script, *given: call("-c", script, base, *given)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+            running.wait(60)
+
+
+@pytest.mark.slow(reason="installs MLflow in an environment of its own, and starts its server")
+def test_p15_runs_and_a_decision_go_through_mlflows_own_server_on_sqlite(mlflow_server, monkeypatch, tmp_path):
+    """Runs that MLflow logged are read by our door, and a decision that goes through it is read by MLflow."""
+    monkeypatch.delenv(MLFLOW, raising=False)
+    base, call = mlflow_server
+    logged = call(LOG)
+    assert logged.returncode == 0, logged.stderr
+    address = f"{base}/#/experiments/{logged.stdout.split()[-1]}"
+    runs = lv.read_mlflow(address).to_dataframe().sort_values(names.LABELS)
+    assert runs[names.SLICE].tolist() == ["NA", "007", "007"]
+    assert runs[names.LABELS].tolist() == [100, 200, 400]
+    assert runs[names.ERRORS].tolist() == [30, 29, 28]
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="USD")
+    decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=1000, measure=False)
+    looked = call(LOOK, lv.plans.log_decision(decision, address))
+    assert looked.returncode == 0, looked.stderr
+    found = json.loads(looked.stdout.splitlines()[-1])
+    assert found["status"] == "FINISHED"
+    assert {name: found["metrics"][f"labels.{name}"] for name in decision.labels} == dict(decision.labels)
+    assert found["metrics"]["net_benefit.mean"] == pytest.approx(float(decision.advantage().mean()))
+    assert (found["params"]["advice"], found["params"]["unit"]) == (decision.verdict.advice, "USD")
 
 
 # --- what may go wrong ----------------------------------------------------------------------------

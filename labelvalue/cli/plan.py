@@ -16,8 +16,6 @@ from labelvalue.printing import WEIGHING, doing
 from labelvalue.problems import InputError, Problem, input_error
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.decisions.case.case import Case
     from labelvalue.decisions.case.value import Target as Aim
@@ -44,6 +42,7 @@ def case_command(
     as_json: Json = False,
 ) -> None:
     """Write a case file of a price and a worth, and of what annotations tell: wrong labels, prices, labels a day."""
+    from labelvalue.decisions.case.annotated import told_by
     from labelvalue.decisions.case.case import Case, as_text, read_case
     from labelvalue.decisions.case.costs import Costs
     from labelvalue.decisions.case.value import Value
@@ -56,7 +55,7 @@ def case_command(
         _check(price is None and pay_per_hour is None, "the price of a label", "--price", "or --pay-per-hour")
         _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
     told, notes = (
-        ({}, []) if annotations is None else _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
+        ({}, []) if annotations is None else told_by(load_annotations(annotations), pay_per_hour, random_seed or 0)
     )
     costs = told.pop("costs", {})
     found = sorted([*costs, *told])
@@ -78,41 +77,6 @@ def _check(lacks: bool, what: str, option: str, more: str) -> None:
     if lacks:
         why = f"neither a case nor an option says {what}"
         raise input_error(why, f"give {option} {more}".strip() + ", or a --case that states it", column=option)
-
-
-def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict[str, Any], list[str]]:
-    """Settings of a case that annotations tell, ``costs`` among them, and a note of each that they do not."""
-    from labelvalue.model.annotators.label_noise import estimate_label_noise
-    from labelvalue.model.annotators.work import estimate_work
-
-    told: dict[str, Any] = {"costs": {}}
-    notes: list[str] = []
-    for of, estimate in (("share of wrong labels", estimate_label_noise), ("hours and prices", estimate_work)):
-        try:
-            found: Any = estimate(annotations, random_seed=seed)
-        except InputError as error:
-            notes.append(f"note: no {of}: {error.problems[0].why}")
-            continue
-        if found.diagnostics.verdict != "ok":
-            reasons = "; ".join(found.diagnostics.reasons)
-            notes.append(f"note: no {of}: the estimate is {found.diagnostics.verdict} ({reasons})")
-        elif estimate is estimate_label_noise:
-            told |= _readable(found.quantities())
-        else:
-            told["costs"] = _readable(found.quantities(pay))
-    return told, notes
-
-
-def _readable(stated: Any) -> Any:
-    """The same with ends of intervals in four digits, which is more than a posterior knows."""
-    from labelvalue.quantities import Interval
-
-    if isinstance(stated, dict):
-        return {name: _readable(one) for name, one in stated.items()}
-    if isinstance(stated, Interval):
-        low, high = (float(f"{end:.4g}") for end in (stated.low, stated.high))
-        return replace(stated, low=low, high=high)
-    return stated
 
 
 FIT, REPORTS = "fit", "reasons"

@@ -56,7 +56,11 @@ def add(
     cost: Cost = None,
     as_json: Json = False,
 ) -> None:
-    """Add a batch of runs and score what was forecast for it; the same content again changes nothing."""
+    """Add a batch of runs and score what was forecast for it; the same content again changes nothing.
+
+    A table of 'labelvalue import' is a batch of annotations: where the case of the project does not state its price,
+    labels a day and share of wrong labels, these are what all annotations tell.
+    """
     from labelvalue.operate.project import Project
 
     project = Project.open(folder)
@@ -151,7 +155,8 @@ def history(
 ) -> None:
     """List every record: when, by whom, and what.
 
-    Kinds: project, settings, batch, forecast, score, fit, check, advice, decision, note, page, failure, migration.
+    Kinds: project, settings, batch, annotations, forecast, score, fit, check, advice, decision, note, page, failure,
+    migration.
     """
     import json
 
@@ -325,7 +330,8 @@ def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "",
     head = project.ledger.last().digest
     rows = describe_records(project.ledger.records(after=before))
     lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
-    missing, more = console.measure_next(_last_batch(project)) if measured and rows else ({}, [])
+    measured = measured and any(row["kind"] == "batch" for row in rows)
+    missing, more = console.measure_next(_last_batch(project)) if measured else ({}, [])
     document = {"records": rows, "head": head} | ({"missing": missing} if missing else {})
     _tell(document, as_json, "\n".join([*lines, *map(wrapped, more), f"head {head}"]))
 

@@ -107,7 +107,7 @@ class Project(ToldProject):
         Parameters
         ----------
         runs : path, DataFrame or Dataset
-            Runs table.
+            Runs table; or one of annotations, which tells the case price, labels a day and wrong labels.
         batch : str, optional
             Its id; the name of the file without its suffix by default.
         supersede : bool

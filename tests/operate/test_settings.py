@@ -26,6 +26,11 @@ PAGED = f"{DECIDED}[report]\npage = true\n"
 DEARER = 'case = "dear.toml"\n'
 DEAR = CASE.replace("retraining = 20", "retraining = 5400")
 """What the new labels bring is as likely more as less."""
+TIMED = 'case = "timed.toml"\n'
+PAID = f"{TIMED}[annotations]\npay_per_hour = 18"
+"""A case that states no price, which follows from the hours that annotations tell."""
+HOURS = {"batch": "a", "content": "0" * 64, "file": f"{'0' * 64}.parquet", "supersedes": None, "rows": 1, "notes": []}
+HOURS["told"] = "[costs]\nhours_per_label = { west = { low = 0.005, high = 0.006 } }\n"
 OTHER = {
     "protocol": ('protocol = "protocol.toml"', READ),
     "case": (DECIDED, ADVISED),
@@ -40,6 +45,7 @@ OTHER = {
     "fit.discount": ("[fit.discount]\na = 0.5", ASKED),
     "labels_now": ("[labels_now]\nwest = 9000", ASKED),
     "priors": ('[priors.elasticity_mean]\ndistribution = "normal"\ncenter = 0.5\nspread = 1.0', ASKED),
+    "annotations.pay_per_hour": (f"{TIMED}[annotations]\npay_per_hour = 9_000", ADVISED),
     "triggers.new_labels": ("[triggers]\nnew_labels = 50_000", CALLED),
     "triggers.surprise": ("[triggers]\nsurprise = 1e-6", CALLED),
     "triggers.retraining": (f"{DEARER}[triggers]\nretraining = 0.01", CALLED),
@@ -77,7 +83,9 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
         return here(*given, **more)
 
     monkeypatch.setattr(subprocess_fit, "fit_in_subprocess", fit_in_subprocess)
-    for name, case in (("case.toml", CASE), ("dear.toml", DEAR)):
+    running.ledger.append([("annotations", HOURS)])
+    timed = CASE.replace("price_per_label = 0.1\n", "")
+    for name, case in (("case.toml", CASE), ("dear.toml", DEAR), ("timed.toml", timed)):
         (running.folder / name).write_text(case)
     (running.folder / "protocol.toml").write_text(Protocol(replicates=2).to_toml())
     scored = first.isel(run=slice(0, 8)).to_dataframe()[[names.SLICE, names.LABELS, names.OTHER_LABELS]]
@@ -116,10 +124,10 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
         return found
 
     before = {"": seen("plain", ""), DECIDED: seen("decided", BASE_DECIDED), DEARER: seen("dear", DEARER)}
-    before[PAGED] = seen("paged", PAGED)
+    before |= {PAGED: seen("paged", PAGED), TIMED: seen("timed", PAID)}
     silent = []
     for name, (text, where) in OTHER.items():
-        case = next((one for one in (PAGED, DECIDED, DEARER) if text.startswith(one) and text != one), "")
+        case = next((one for one in (PAGED, DECIDED, DEARER, TIMED) if text.startswith(one) and text != one), "")
         if seen(name, text)[where] == before[case][where]:
             silent.append(name)
     assert silent == [], silent

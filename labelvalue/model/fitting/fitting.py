@@ -124,8 +124,9 @@ def fit(
     """
     _check_runs(runs)
     if JOIN in (chosen := get_model(model)).name:
-        of_all: dict[str, Any] = {"labels_now": labels_now, "classes": classes, "evaluation_noise": evaluation_noise}
-        of_all |= {"discount": discount, "random_seed": random_seed, "draws": draws, "tune": tune, "chains": chains}
+        of_all: dict[str, Any] = {names.LABELS_NOW: labels_now, names.CLASSES: classes, "discount": discount}
+        of_all |= {names.EVALUATION_NOISE: evaluation_noise, "random_seed": random_seed}
+        of_all |= {"draws": draws, "tune": tune, "chains": chains}
         return _blended(runs, chosen, priors or {}, progress=progress, checkpoint=checkpoint, **of_all)
     kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(told, show=progress))
     runs = discounted(runs, discount or {})

@@ -11,9 +11,10 @@ from labelvalue.numerals import counted, estimated, readable
 from labelvalue.operate.store.current_batches import brought, current_batches, unseen
 from labelvalue.operate.store.folders import RUNS
 from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.operate.store.records import Record
+from labelvalue.operate.store.records import ANNOTATIONS, TOLD as TOLD_CASE, Record
 from labelvalue.printing import visible, wrapped
 from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.reading import parse_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,12 @@ def _batch(content: Mapping[str, Any]) -> str:
     return f"batch {content[names.BATCH]!r}, {content['rows']} runs{instead}"
 
 
+def _annotations(content: Mapping[str, Any]) -> str:
+    told = parse_toml(content[TOLD_CASE])
+    keys = sorted({*told.pop("costs", {}), *told} - {names.LABEL_NOISE_ORIGIN})
+    return f"annotations {content[names.BATCH]!r}, {content['rows']:,} judgements, tell {', '.join(keys) or 'nothing'}"
+
+
 def _fit(content: Mapping[str, Any]) -> str:
     state = "published" if content["published"] else "not published: " + "; ".join(content["reasons"])
     said = content.get("backtest", "").removesuffix(".")
@@ -192,6 +199,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "check": _check,
     "advice": _advice,
     "decision": _decision,
+    ANNOTATIONS: _annotations,
     "note": lambda content: f"note on {content['of']} {content['name']!r}: {content['text']}",
     "failure": lambda content: str(content["why"]),
     "migration": lambda content: f"schema {content['to']}",

@@ -17,13 +17,13 @@ from labelvalue.operate.refit import advice
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
 from labelvalue.operate.refit.refit import gain_forecast, load
 from labelvalue.operate.store.batches import check_files
-from labelvalue.operate.store.current_batches import current_batches
+from labelvalue.operate.store.current_batches import current_annotations, current_batches
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.operate.store.records import SHA, Batch, Record
-from labelvalue.problems import InputError, Problem, StorageError, input_error
+from labelvalue.operate.store.records import ANNOTATIONS, SHA, Batch, Record
+from labelvalue.problems import InputError, Problem, StorageError, input_error, listed, quote
 from labelvalue.reading import parse_toml
 from labelvalue.report.words.assumptions import (
     LABELS_OF,
@@ -132,10 +132,19 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
         yield {
             "id": f"case/{key}",
             "text": f"the case says {key}",
-            "source": where + (f"; reason: {reason}" if reason else ""),
+            "source": _annotated(key, last) or where + (f"; reason: {reason}" if reason else ""),
             "value": value if isinstance(value, str | int | float) else quantity_text(value),
             "if_wrong": _consequence(tested[key], last) if key in tested else _untested(key),
         }
+
+
+def _annotated(key: str, last: Mapping[str, Any]) -> str:
+    """Where a number of the case comes from that its file does not state; nothing where it does."""
+    told = last["settings"].get(ANNOTATIONS)
+    if told is None or not any(f"{key}.".startswith(f"{own}.") for own in told["keys"]):
+        return ""
+    batches = listed(quote(name) for name in told["batches"])
+    return f"{names.FROM_ANNOTATIONS}, batch {batches}, record {told['record']}"
 
 
 def _untested(key: str) -> str:
@@ -199,9 +208,9 @@ def verify(project: ProjectFolder, head: str | None, reproduce: bool = False) ->
             f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
             "Fix: restore the ledger from a backup."
         )
-    collections.deque(
-        check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"]), maxlen=0
-    )
+    of_runs = [Batch.of(record) for record in records if record.kind == "batch"]
+    annotated = [one for record in records for one in current_annotations([record])]
+    collections.deque(check_files(project.folder / RUNS, [*of_runs, *annotated]), maxlen=0)
     for record in records:
         if record.kind == "fit":
             folder = project.folder / FITS / record.content["fit"]

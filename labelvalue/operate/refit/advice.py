@@ -15,7 +15,8 @@ from labelvalue import names
 from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.advice.decision import WAIT, Decision, standard_error
 from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, STATE, WORDS
-from labelvalue.decisions.case.case import Case, chosen_of, parse_case
+from labelvalue.decisions.case.annotated import filled
+from labelvalue.decisions.case.case import Case, as_text, chosen_of, parse_case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.outcomes.errors import of_leader
@@ -24,8 +25,11 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import inside
+from labelvalue.operate.store.current_batches import current_annotations, unseen
+from labelvalue.operate.store.folders import LEDGER, inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
+from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.records import ANNOTATIONS, TOLD
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.report.numbers.plan import records
@@ -44,8 +48,25 @@ def case_digest(text: str) -> str:
 
 
 def case_text(folder: Path, configuration: Configuration) -> str | None:
-    """Return the case of a project as text; ``None`` where the project names none."""
-    return None if configuration.case is None else read_text(inside(folder, configuration.case))
+    """Return the case of a project as text, annotations counted; ``None`` where the project names none."""
+    return case_told(folder, configuration)[0]
+
+
+def case_told(folder: Path, configuration: Configuration) -> tuple[str | None, dict[str, Any]]:
+    """Return the case of a project with what its annotations tell, and which keys these are, from which record."""
+    if configuration.case is None:
+        return None, {}
+    text, records = read_text(inside(folder, configuration.case)), Ledger(folder / LEDGER).records(ANNOTATIONS, "batch")
+    told = [record for record in records if record.kind == ANNOTATIONS]
+    if not told:
+        return text, {}
+    slices = {name for record in unseen(records, None) for name in record.content.get(names.LABELS, ())}
+    stated, found = parse_toml(text, file=configuration.case), parse_toml(told[-1].content[TOLD])
+    made, keys = filled(stated, found, configuration.annotations.pay_per_hour, slices)
+    if not keys:
+        return text, {}
+    standing = [batch.name for batch in current_annotations(records)]
+    return as_text(made), {"record": told[-1].number, "batches": standing, "keys": keys}
 
 
 def case_for(text: str, fit: Fit, latest: Sequence[str], spent: float | None = None) -> Case:
@@ -68,12 +89,17 @@ def _after(case: Case, spent: float | None) -> Case:
 
 
 def settings_of(
-    configuration: Configuration, latest: Sequence[str], factor: float, spent: float | None
+    configuration: Configuration,
+    latest: Sequence[str],
+    factor: float,
+    spent: float | None,
+    annotated: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what decides an advice beside fit, case and code, as plain values."""
     tested = [dict(item) for item in configuration.assumptions if "key" in item]
     plan = dataclasses.asdict(configuration.plan)
-    return {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor, SPENT: spent}
+    made = {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor, SPENT: spent}
+    return made | ({ANNOTATIONS: dict(annotated)} if annotated else {})
 
 
 def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:

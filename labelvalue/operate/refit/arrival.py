@@ -15,15 +15,21 @@ from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.assets import digest_of_case, training_pays, unit_worth
-from labelvalue.operate.refit import triggers
+from labelvalue.operate.refit import annotated, triggers
 from labelvalue.operate.refit.advice import MILESTONES, PLAN
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import brought, check_trained, current_batches, unseen
+from labelvalue.operate.store.current_batches import (
+    brought,
+    check_trained,
+    current_annotations,
+    current_batches,
+    unseen,
+)
 from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published, scores_since_published
 from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.operate.store.records import Batch, Record
+from labelvalue.operate.store.records import ANNOTATIONS, Batch, Record
 from labelvalue.problems import StorageError, input_error, quote
 
 FROZEN = "frozen"  # the record that froze what is forecast: of a plan, or of the fit
@@ -37,6 +43,9 @@ if TYPE_CHECKING:
 
 def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
     """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
+    if annotated.are_annotations(runs):
+        _add_annotations(project, runs, name, supersede, cost)
+        return
     configuration = project.configuration
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     chosen = _name(runs, name)
@@ -68,6 +77,18 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
     store(project.folder / RUNS, file, content)
     project.ledger.append(in_force(project.ledger, configuration, entries))
+
+
+def _add_annotations(project: ProjectFolder, given: Any, name: str | None, supersede: bool, cost: float | None) -> None:
+    """Record a batch of annotations, unless it is in already."""
+    chosen = _name(given, name)
+    if cost is not None:
+        raise input_error("annotations have no cost here", "give it with the batch of runs", column="cost", value=cost)
+    table = annotated.annotations_table(given)
+    standing = current_annotations(project.ledger.records(ANNOTATIONS))
+    replaced = _replaced(standing, chosen, annotated.content_of(table), supersede)
+    if not isinstance(replaced, str):
+        annotated.record(project, table, chosen, replaced)
 
 
 def together(

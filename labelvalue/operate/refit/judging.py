@@ -63,13 +63,13 @@ def _advised(
 ) -> tuple[Mapping[str, Any] | None, Decision | None]:
     """Return the advice on a published fit by the case as it stands, with the decision where it is made only now."""
     configuration = project.configuration
-    text = advice.case_text(project.folder, configuration)
+    text, annotated = advice.case_told(project.folder, configuration)
     if text is None:
         return None, None
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
-    settings = advice.settings_of(configuration, latest, factor, _spent(project, record))
+    settings = advice.settings_of(configuration, latest, factor, _spent(project, record), annotated)
     wanted = advice.inputs_digest(name, text, settings)
     told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
     old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)

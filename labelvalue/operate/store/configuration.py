@@ -61,6 +61,9 @@ backtest = true                   # forecasts from part of the runs are checked 
 # spread = 1.0
 # source = "my team"
 
+[annotations]
+# pay_per_hour = 18               # of annotators: the price of a label, where the case states none, follows from it
+
 [triggers]
 new_labels = 0                    # that batches must bring before they are fitted, unless another trigger fires
 surprise = 0.01                   # p-value of a batch's results under their forecast
@@ -110,6 +113,13 @@ class FitSettings(Settings):
     classes: Annotated[int, partial(Checks.whole, least=2)] = 2
     discount: Annotated[Mapping[str, float], named(partial(Checks.share, one=True))] = field(default_factory=dict)
     backtest: Switch = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations(Settings):
+    """What must be known beside batches of annotations for them to tell the price of a label."""
+
+    pay_per_hour: PositiveOrNone = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +229,7 @@ class Configuration(Settings):
     fit: Annotated[FitSettings, table(FitSettings)] = field(default_factory=FitSettings)
     labels_now: Annotated[Mapping[str, int], named(Checks.whole)] = field(default_factory=dict)
     priors: Annotated[Mapping[str, Mapping[str, Any]], named(_stated(GivenPrior))] = field(default_factory=dict)
+    annotations: Annotated[Annotations, table(Annotations)] = Annotations()
     triggers: Annotated[Triggers, table(Triggers)] = Triggers()
     plan: Annotated[PlanSettings, table(PlanSettings)] = PlanSettings()
     limits: Annotated[Limits, table(Limits)] = Limits()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelvalue import names
-from labelvalue.operate.store.records import Batch, Record
+from labelvalue.operate.store.records import ANNOTATIONS, BATCH_FILE, CONTENT, Batch, Record
 from labelvalue.problems import input_error, quote
 
 
@@ -18,6 +18,16 @@ def current_batches(records: Sequence[Record]) -> list[Batch]:
         if record.kind == "batch":
             batch = Batch.of(record)
             place[batch.name] = batch  # a dict keeps the place of the first
+    return list(place.values())
+
+
+def current_annotations(records: Sequence[Record]) -> list[Batch]:
+    """Return the batches of annotations that count, in their order, as :func:`current_batches` those of runs."""
+    place: dict[str, Batch] = {}
+    for record in records:
+        if record.kind == ANNOTATIONS:
+            told = record.content
+            place[told[names.BATCH]] = Batch(record.number, told[names.BATCH], told[CONTENT], told[BATCH_FILE], {})
     return list(place.values())
 
 

@@ -156,6 +156,7 @@ _ADVISED_BY = _table(
     latest_learners=_list(_TEXT),
     width_=_number,
     spent_=_or_null(_number),
+    annotations_=_table(record=_whole, batches=_list(_TEXT), keys=_list(_TEXT)),
 )
 _MILESTONES = _table(
     now=_number,
@@ -312,6 +313,15 @@ SHAPES: Mapping[str, Test] = {
         plan_=_by_name(_whole),
         state_=_STATE,
     ),
+    "annotations": _table(
+        batch=_TEXT,
+        content=_SHA,
+        file=_text(FILE),
+        supersedes=_or_null(_whole),
+        rows=_whole,
+        told=_TEXT,
+        notes=_list(_TEXT),
+    ),
     "note": _table(of=_word("slice", "batch"), name=_TEXT, text=_TEXT, author=_TEXT),
     "page": _table(fit=_ID, sha256=_SHA),
     "failure": _table(why=_TEXT, key_=_SHA, holder_=_by_name(_any)),
@@ -329,8 +339,9 @@ def misshapen(kind: str, content: object) -> Fault:
 
 def astray(records: Sequence[Record], *, whole: bool) -> tuple[Record, str] | None:
     """Find the first record that names a record which is not there before it."""
-    kinds = {record.kind for record in records} if not whole else {"batch", "fit", "advice"}
-    before: dict[str, set[int]] = {kind: set() for kind in ("batch", "fit", "advice")}
+    named_kinds = ("batch", "annotations", "fit", "advice")
+    kinds = {record.kind for record in records} if not whole else {*named_kinds}
+    before: dict[str, set[int]] = {kind: set() for kind in named_kinds}
     fits: set[str] = set()
     published: set[str] = set()
     for record in records:
@@ -355,8 +366,8 @@ def astray(records: Sequence[Record], *, whole: bool) -> tuple[Record, str] | No
 
 def _numbers_named(kind: str, content: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The kind and number of each record that one names by its number."""
-    if kind == "batch":
-        return [] if content["supersedes"] is None else [("batch", content["supersedes"])]
+    if kind in ("batch", "annotations"):
+        return [] if content["supersedes"] is None else [(kind, content["supersedes"])]
     if kind == "fit":
         return [("batch", number) for number in content["batches"]]
     if kind == "decision":
@@ -440,6 +451,7 @@ def _user() -> str:
 
 CONTENT = "content"  # SHA-256 of a batch's runs as canonical text: what makes two batches the same
 BATCH_FILE = "file"
+ANNOTATIONS, TOLD, NOTED = "annotations", "told", "notes"  # a kind of records; what they tell a case, as TOML, or not
 SUPERSEDES = "supersedes"  # number of the record that a batch replaces; null where it replaces none
 COUNTS = "counts"  # whether runs are counts, which need no metric to be read
 KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
