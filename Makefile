@@ -4,7 +4,7 @@
 # is made again only when pyproject.toml or constraints.txt change in content.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types notebooks reference docs bench constraints clean
+.PHONY: help demo test coverage test-slow lint format types notebooks reference docs bench constraints clean
 
 HASH := $(shell cat pyproject.toml constraints.txt | git hash-object --stdin)
 RUN  := .venv/ready-$(HASH)
@@ -57,10 +57,13 @@ SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reord
 
 # Tests share the processors already; threads that wait for each other double what a page costs, and made a notebook
 # that trains boosted trees twenty times as long.
-test test-slow: export OPENBLAS_NUM_THREADS = 1
-test test-slow: export OMP_NUM_THREADS = 1
+test coverage test-slow: export OPENBLAS_NUM_THREADS = 1
+test coverage test-slow: export OMP_NUM_THREADS = 1
 
 test: lint types ## Everything a merge needs: style, types, tests, wheel, notebooks, site
+	$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+coverage: $(DEV) ## The same tests, and the lines that none reaches
 	$(PY) -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered -m "not slow"
 
 test-slow: $(DEV) ## The slow statistics, before a release

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import io
 import itertools
 import json
 import re
@@ -27,7 +28,7 @@ from tests.operate.conftest import configure
 MOST = 2_000
 SLICES = ("Exec-managerial", "Prof-specialty", "Sales")
 SHIPPED = Path(__file__).resolve().parents[1] / "data" / "adult_runs.csv"
-SETTINGS = 'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n'
+SETTINGS = 'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 100\nbacktest = false\n'
 COSTS = "[costs]\nprice_per_label = 0.1\nretraining = 20\n"
 VALUE = "[value]\nper_error_point = 4000\n"
 NOISE = "label_noise = 0.2\n"
@@ -176,9 +177,6 @@ def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
 
 
 CELLS = """\
-import json
-import labelvalue as lv
-###
 fit = lv.load_fit({fit!r})
 decision = lv.decide(fit, lv.read_case({case!r}), {most})
 decision
@@ -188,30 +186,41 @@ print(decision)
 advice = {{"advice": decision.verdict.advice, "labels": dict(decision.labels), "state": decision.state}}
 print(json.dumps(advice | {{"worth": float(decision.advantage().mean()), "reasons": decision.verdict.reasons}}))
 """
+GAINS = 'lv.summarise(lv.predict_gain(fit, [500, 2000]))[["slice", "budget", "mean", "lower", "upper", "p_positive"]]'
 
 
-@pytest.mark.parametrize("which", ["buy", "gain undecided"])
-def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, which, tmp_path, capsys):
-    """Cells as a notebook has them, run by a kernel; what it shows is what the command says."""
+def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, tmp_path, capsys):
+    """Cells as a notebook has them, run by a kernel; what it shows is what the command says, and Python here."""
     _, file = answered
-    path = tmp_path / "case.toml"
-    path.write_text(filled(CASES[which][0], lv.load_fit(file)))
-    cells = CELLS.format(fit=str(file), case=str(path), most=MOST).split("###\n")
+    files = {which: tmp_path / f"{which}.toml" for which in ("buy", "gain undecided")}
+    cells = ["import json\nimport labelvalue as lv"]
+    for which, path in files.items():
+        path.write_text(filled(CASES[which][0], lv.load_fit(file)))
+        cells += CELLS.format(fit=str(file), case=str(path), most=MOST).split("###\n")
+    cells += [f'print({GAINS}.to_json(orient="records", double_precision=15))']
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, timeout=600, startup_timeout=600, kernel_name="python3").execute()
-    shown, printed, told = (cell.outputs for cell in notebook.cells[1:])
-    assert cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"]) == CASES[which][2]
-    said = json.loads(capsys.readouterr().out)
-    assert json.loads(told[-1]["text"]) == {
-        "advice": said["verdict"],
-        "labels": said["plan"]["labels"],
-        "state": said["state"],
-        "worth": pytest.approx(said["net_benefit"]["mean"]),
-        "reasons": said["reasons"],
-    }
-    assert f"<strong>{said['verdict']}</strong>" in shown[0]["data"]["text/html"]
-    written = "".join(one["text"] for one in printed if one.get("name") == "stdout")
-    assert written.startswith(VERDICTS[said["verdict"]].split(":")[0])
+    shown = itertools.batched((cell.outputs for cell in notebook.cells[1:-1]), 3)
+    for (which, path), (result, printed, told) in zip(files.items(), shown, strict=True):
+        ended = cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"])
+        assert ended == CASES[which][2]
+        said = json.loads(capsys.readouterr().out)
+        assert json.loads(told[-1]["text"]) == {
+            "advice": said["verdict"],
+            "labels": said["plan"]["labels"],
+            "state": said["state"],
+            "worth": pytest.approx(said["net_benefit"]["mean"]),
+            "reasons": said["reasons"],
+        }
+        assert f"<strong>{said['verdict']}</strong>" in result[0]["data"]["text/html"]
+        written = "".join(one["text"] for one in printed if one.get("name") == "stdout")
+        assert written.startswith(VERDICTS[said["verdict"]].split(":")[0])
+    assert cli.main(["gain", str(file), "--budgets", "500,2000", "--json"]) == exits.DONE
+    rows = pd.DataFrame(json.loads(capsys.readouterr().out)["gain"])
+    here = eval(GAINS, {"lv": lv, "fit": lv.load_fit(file)})
+    there = pd.read_json(io.StringIO(notebook.cells[-1].outputs[-1]["text"]))
+    for told in (there, rows[here.columns]):
+        pd.testing.assert_frame_equal(told, here.reset_index(drop=True), rtol=1e-12, check_dtype=False)
 
 
 @pytest.mark.parametrize("which", ["wait", "gain too small", "minima above all", "approval"])
@@ -388,6 +397,7 @@ OTHER = {
     "interventions.0.caught": 0.9,
     "interventions.0.remaining": 0.3,
 }
+WORDS = ("name", "reason", "approver")  # ends of keys whose words are repeated as they are, so that one look tells all
 SUITES = ("suite", "value.elapsed")  # what only a fit of several suites can be asked
 OFFERS = {
     "guideline": ({"factor": 0.5, "redone": 0.5, "cost": 5}, {"factor": 0.2, "redone": 0.1}),
@@ -453,7 +463,13 @@ def test_every_setting_of_a_case_changes_something():
     for of, base, keys in asked:
         assert silent(of, base, {key: value for key, value in OTHER.items() if key.startswith(keys)}) == []
     apart = (*OFFER_KEYS, *RISK_KEYS, *SUITES)
-    assert silent(fit, BASE, {key: value for key, value in OTHER.items() if not key.startswith(apart)}) == []
+    others = {key: value for key, value in OTHER.items() if not key.startswith(apart)}
+    worded, given = [key for key in others if key.rpartition(".")[2] in WORDS], BASE
+    for place, key in enumerate(worded):
+        given = with_other(given, key, f"word {place:02}")
+    said = str(list(_said(fit, given)))
+    assert [key for place, key in enumerate(worded) if f"word {place:02}" not in said] == []
+    assert silent(fit, BASE, {key: value for key, value in others.items() if key not in worded}) == []
 
 
 @pytest.mark.parametrize("kind", OFFERS)

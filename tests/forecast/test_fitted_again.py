@@ -16,7 +16,7 @@ HOW = {"draws": 200, "tune": 200, "progress": False, "random_seed": 3}
 
 @pytest.fixture(scope="module")
 def runs():
-    return fake_runs(seed=1, sizes=(500, 1000, 2000, 4000), replicates=3)
+    return fake_runs(seed=1, slices=("east", "west"), sizes=(500, 1000, 2000, 4000), replicates=3)
 
 
 @pytest.fixture(scope="module")

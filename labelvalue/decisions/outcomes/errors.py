@@ -26,7 +26,7 @@ from labelvalue.forecast.interventions.intervention import (
 )
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
@@ -126,7 +126,7 @@ def curves_of(fit: Fit, case: Case) -> list[Curves]:
         case.check(fit)
         return lay_out_curves(fit, dict(zip(chosen, key, strict=True)))
 
-    return [fit.once(("curves", *key), partial(laid_out, key)) for key in itertools.product(*chosen.values())]
+    return [once(fit, ("curves", *key), partial(laid_out, key)) for key in itertools.product(*chosen.values())]
 
 
 def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:

@@ -9,7 +9,7 @@ from labelvalue import names
 from labelvalue.decisions.case.value import Value
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.drift import ORIGIN, YEAR_DAYS, drift_rate, may_tell
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.numerals import TAILS, readable
 
 LEAST = 1e-9  # rise of log error below which it is none
@@ -53,4 +53,4 @@ def _told(fit: Fit, value: Value) -> xr.DataArray | None:
         rate = drift_rate(fit, elapsed=value.elapsed) if may_tell(fit, value.elapsed) else None
         return rate if rate is not None and rate.attrs[ORIGIN] == names.FROM_RUNS else None
 
-    return fit.once((names.DRIFT_RATE, *value.elapsed.items()), rate_of_runs)
+    return once(fit, (names.DRIFT_RATE, *value.elapsed.items()), rate_of_runs)

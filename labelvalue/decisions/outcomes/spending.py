@@ -12,7 +12,7 @@ from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.learners import Learner, learner_names
 from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.model.curve.effective_labels import bare
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.numerals import TAILS, readable
 from labelvalue.quantities import UNIT_INTERVAL, Interval, Quantity, of_slice
 
@@ -76,7 +76,7 @@ def training_seconds(fit: Fit, learner: str = "") -> Quantity | None:
 
     ``None`` where no run tells it. The interval is that of one more training, not of their mean.
     """
-    return fit.once((names.SECONDS, learner), lambda: _told_by_runs(fit, learner))
+    return once(fit, (names.SECONDS, learner), lambda: _told_by_runs(fit, learner))
 
 
 def _told_by_runs(fit: Fit, learner: str) -> Quantity | None:

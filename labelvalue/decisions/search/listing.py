@@ -20,7 +20,7 @@ from labelvalue.decisions.search.menu import Menu
 from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
 from labelvalue.forecast.gains.curves import SIZE
 from labelvalue.model.curve.effective_labels import bare
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.problems import Problem
 
 FOCUSED = 4  # slices of which a plan with nothing but their labels is among the alternatives
@@ -274,7 +274,7 @@ def thinned(fit: Fit, most: int) -> Fit:
         tree[names.POSTERIOR] = xr.DataTree(posterior.isel({names.DRAW: slice(None, None, every)}))
         return dataclasses.replace(fit, tree=tree)
 
-    return fit if every <= 1 else fit.once(("thinned", every), made)
+    return fit if every <= 1 else once(fit, ("thinned", every), made)
 
 
 def for_search(fit: Fit) -> Fit:

@@ -101,7 +101,15 @@ def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.Data
 
 
 def evaluation_size(fit: Fit) -> xr.DataArray:
-    """Return the size of each slice's evaluation set in the runs: the mean of those at the largest sizes."""
+    """Return the size of each slice's evaluation set in the runs, which a fit keeps for whoever asks again."""
+    kept = vars(fit)
+    if names.EVALUATION_LABELS not in kept:
+        kept[names.EVALUATION_LABELS] = _evaluation_size(fit)
+    return kept[names.EVALUATION_LABELS]
+
+
+def _evaluation_size(fit: Fit) -> xr.DataArray:
+    """Mean of the sizes of evaluation sets at the largest training sizes (slice, and learner)."""
     posterior, position = fit.posterior, fit.position
     error = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE]).mean(names.SAMPLE)
     size = (1.0 / error - 1.0).clip(min=1e-3) / position[names.ONE_RUN_VARIANCE]

@@ -174,6 +174,8 @@ def _operation(kind: str, given: Mapping[Any, str], outputs: Sequence[Any]) -> t
     done = [x for x in dict.fromkeys(outputs) if x not in names and not isinstance(x, Constant)]
     names |= _named(kind, done)
     operation = Composite([number[x] for x in given], [number[x] for x in done]) if done else None
+    for variable in operation.fgraph.variables if operation else ():
+        variable.auto_name = ""  # a count of all variables of this process, which a fingerprint would take for a part
     return operation, [repr(float(x.data)) if isinstance(x, Constant) else names[x] for x in outputs]
 
 

@@ -107,12 +107,6 @@ class Fit:
     def _kept(self) -> dict[tuple[Hashable, ...], Any]:
         return {}
 
-    def once[Made](self, key: tuple[Hashable, ...], make: Callable[[], Made]) -> Made:
-        """Return what the fit alone determines, made when it is first asked for and kept for whoever asks again."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
-
     @functools.cached_property
     def below(self) -> Below:
         """How far each curve strays from its family below its reference size, given the runs."""
@@ -225,6 +219,14 @@ class Fit:
         }
         write_sealed(path, bytes(tree.to_netcdf(None, engine="netcdf4")))
         return path
+
+
+def once[Made](fit: Fit, key: tuple[Hashable, ...], make: Callable[[], Made]) -> Made:
+    """Return what a fit alone determines, made when it is first asked for and kept for whoever asks again."""
+    kept = fit._kept
+    if key not in kept:
+        kept[key] = make()
+    return kept[key]
 
 
 def altered(fit: Fit, groups: Mapping[str, xr.Dataset], **attrs: Any) -> Fit:
