@@ -7,7 +7,8 @@ from labelvalue_models import learned_of_learners
 
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
-from labelvalue.model.hierarchy.specification import ShapeParameter, anchored_model
+from labelvalue.model.hierarchy.anchored import anchored_model
+from labelvalue.model.hierarchy.specification import ShapeParameter
 
 BREAK_WIDTH = 0.5  # doublings over which it turns from one slope to the other
 

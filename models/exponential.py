@@ -5,7 +5,7 @@ from typing import Any
 from labelvalue_models import learned_of_learners
 
 from labelvalue.model.curve.families import namespace
-from labelvalue.model.hierarchy.specification import anchored_model
+from labelvalue.model.hierarchy.anchored import anchored_model
 
 
 def exponential(log_ratio: Any, rate: Any) -> Any:

@@ -6,7 +6,8 @@ from labelvalue_models import learned_of_learners
 
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
-from labelvalue.model.hierarchy.specification import ShapeParameter, anchored_model
+from labelvalue.model.hierarchy.anchored import anchored_model
+from labelvalue.model.hierarchy.specification import ShapeParameter
 
 
 def morgan_mercer_flodin(log_ratio: Any, rate: Any, headroom: Any) -> Any:

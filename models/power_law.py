@@ -8,7 +8,7 @@ from typing import Any
 
 from labelvalue_models import SHARED
 
-from labelvalue.model.hierarchy.specification import anchored_model
+from labelvalue.model.hierarchy.anchored import anchored_model
 
 
 def power_law(log_ratio: Any, rate: Any) -> Any:

@@ -10,7 +10,8 @@ from labelvalue_models.power_law import power_law as reducible
 from labelvalue import get_model, names
 from labelvalue.diagnostics import check_model
 from labelvalue.model.hierarchy import specification
-from labelvalue.model.hierarchy.specification import anchored_model, model_names
+from labelvalue.model.hierarchy.anchored import anchored_model
+from labelvalue.model.hierarchy.specification import model_names
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -1,4 +1,4 @@
-"""What a model is, one made of a family anchored at each curve's largest size, and models by name, by entry points.
+"""What a model is, the parameters of its curves from unbounded levels, and models by name, through entry points.
 
 The shipped models and a user's own come in through this one door; nothing is registered by side effect.
 """
@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.families import above_floor, log_steepness, namespace, signed_exp, softplus
+from labelvalue.model.curve.families import log_steepness, namespace, signed_exp, softplus
 from labelvalue.model.curve.observations import TYPICAL_ELASTICITY
 from labelvalue.model.prior.priors import Priors
 from labelvalue.problems import did_you_mean, input_error
@@ -264,39 +264,3 @@ def model_source(model: Model) -> dict[str, str]:
     file = getattr(sys.modules.get(module), "__file__", None)
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
     return {"entry_point": entry, "package": package, "file_sha256": digest}
-
-
-def _curve(reducible: Callable[..., Any], shape: tuple[str, ...], log_ratio: Any, parameters: Any) -> Any:
-    floor_share = parameters[names.FLOOR_SHARE]
-    rate = parameters[names.CURVE_ELASTICITY] / (1.0 - floor_share)
-    return above_floor(reducible(log_ratio, rate, *(parameters[name] for name in shape)), floor_share)
-
-
-def _build(
-    shape: tuple[ShapeParameter, ...], curve: Callable[[Any, Any], Any], observations: xr.Dataset, priors: Priors
-) -> pm.Model:
-    from labelvalue.model.hierarchy.building import build  # PyMC takes a second to import, and only a fit builds
-
-    return build(shape, curve, observations, priors)
-
-
-def _floor_share(parameters: Any) -> Any:
-    return parameters[names.FLOOR_SHARE]
-
-
-def anchored_model(
-    name: str, description: str, priors: Priors, reducible: Callable[..., Any], shape: tuple[ShapeParameter, ...] = ()
-) -> Model:
-    """Make a model of a curve family from the shape of its part above the floor."""
-    curve = functools.partial(_curve, reducible, tuple(one.variable for one in shape))
-    every = (FLOOR, *shape)
-    return Model(
-        name=name,
-        description=description,
-        priors=priors,
-        build=functools.partial(_build, every, curve),
-        curve=curve,
-        floor_share=_floor_share,
-        parameters=functools.partial(curve_parameters, shape=every),
-        stems=(names.ELASTICITY, *stems_of(every)),
-    )

@@ -23,9 +23,7 @@ class Context:
     Parameters
     ----------
     scorecard : pandas.DataFrame
-        Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
-        ``covers_90``, ``crps``, ``bias``, and where they are known ``rank``, ``promised`` and ``delivered`` gain and
-        ``bias_money``; empty where there are none.
+        Past forecasts against what their batches then delivered, as :meth:`labelvalue.Project.scorecard` returns it.
     over_time : tuple of mapping
         Money, labels, forecasts and verdicts batch by batch: ``over_time`` of :meth:`labelvalue.Project.assets`.
     assumptions : pandas.DataFrame
@@ -41,15 +39,11 @@ class Context:
     persistence : xarray.Dataset, optional
         From :func:`labelvalue.suites.forecast_persistence`: whether gains forecast on one suite came on the others.
     widths : pandas.DataFrame
-        Gains with their interval as the model gives it and as the scorecard widens it: ``slice`` (and ``learner``,
-        ``suite`` where there are several), ``budget``, ``low``, ``high``, ``wide_low``, ``wide_high``; attribute
-        ``factor``. Empty where the record changes no width.
+        Gains with intervals as the model gives them (``low``, ``high``) and as the scorecard widens them (``wide_low``,
+        ``wide_high``) by the attribute ``factor``; empty where the record changes no width.
     carried : tuple of mapping
-        How much the runs of old learners still say of each new one: ``learner``, ``before`` (the old ones), ``labels``
-        (of the gain that is compared) and ``slices``, each with ``slice``, the standard deviation of the gain ``with``
-        the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
-        said, ``why``; ``carry_over``, for how much an old curve counts in the new learner's, with ``mean``, ``low``,
-        ``high`` and ``prior``, or None.
+        How much the runs of old learners (``before``) still say of each new one (``learner``): by slice, the standard
+        deviation of its gain ``with`` these runs and ``without`` them, or ``why`` that is not known.
     details : mapping, optional
         From :func:`labelvalue.report.numbers.planning.detail_numbers`, where they were made with new fits.
     kept : mapping of str to str
