@@ -226,7 +226,8 @@ def show(
     from labelvalue.report.numbers.tables import summarise
     from labelvalue.report.render.terminal import gain_text, needed_text, verdict_text
 
-    notes = items_notes(fit)
+    of_runs = fit.runs.attrs.get(names.NOTES, "").splitlines()  # said when these were read
+    notes = [*(note for note in fit.settings.get(names.NOTES, ()) if note not in of_runs), *items_notes(fit)]
     result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
     result |= {names.NOTES: notes} if notes else {}
     if not wants_json:
