@@ -23,6 +23,7 @@ from labelvalue import (
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
 from labelvalue.model.fitting import fitting
 from labelvalue.model.fitting.blending import weight_draws
+from labelvalue.model.hierarchy.specification import model_source
 from labelvalue.plans import plan_outcomes
 from tests.fits import altered
 
@@ -153,6 +154,8 @@ def test_m13_one_call_fits_blends_and_asks_for_every_model(monkeypatch, fit):
     made = fitting.fit(fit.runs, "power_law+exponential", random_seed=5)
     assert asked == [("power_law", 5), ("exponential", 5)]
     assert made.model.name == "power_law+exponential"
+    sources = made.settings["model_source"]["file_sha256"].split("+")
+    assert sources == [model_source(get_model(one))["file_sha256"] for one, _ in asked]
     assert {*made.model.priors} == {n for n, p in get_model("exponential").priors.items() if fit.model.priors[n] == p}
     refused = dataclasses.replace(fit, diagnostics=testing.fake_fit(seed=1, verdict="refused").diagnostics)
     fit = refused
@@ -164,6 +167,8 @@ def test_a_blend_has_the_worst_verdict_of_its_fits_and_takes_none_that_is_refuse
     made = blend({"good": fit, "bad": dataclasses.replace(fit, diagnostics=bad)}, {"good": 0.9, "bad": 0.1})
     assert made.diagnostics.verdict == "flagged"
     assert made.diagnostics.reasons[0].endswith(bad.reasons[0])
+    none = blend({"good": fit, "bad": dataclasses.replace(fit, diagnostics=bad)}, {"good": 1.0, "bad": 0.0})
+    assert none.diagnostics.verdict == "ok", "no draw is of the fit that is flagged"
     refused = dataclasses.replace(fit, diagnostics=testing.fake_fit(seed=1, verdict="refused").diagnostics)
     with pytest.raises(InputError, match="the fit 'b' is refused"):
         blend({"a": fit, "b": refused})

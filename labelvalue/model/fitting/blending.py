@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from labelvalue import names
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit, altered, noted
-from labelvalue.model.hierarchy.specification import blended_model
+from labelvalue.model.hierarchy.specification import blended_model, model_source
 from labelvalue.model.sampling.diagnostics import flagged
 from labelvalue.numerals import TAILS
 from labelvalue.problems import input_error
@@ -83,8 +84,8 @@ def blend(fits: Mapping[str, Fit], weights: Mapping[str, float] | None = None) -
     -------
     Fit
         With as many draws as the fit that has fewest. ``family`` in its posterior numbers the fit that a draw is from;
-        its priors are those that all fits share; its verdict is the worst of theirs; a note tells the weights, by
-        default with their 90 % intervals. It carries no backtest.
+        its priors are those that all fits share; its verdict is the worst of those that draws are from; a note tells
+        the weights, by default with their 90 % intervals. It carries no backtest.
 
     Raises
     ------
@@ -147,14 +148,15 @@ def _mixed(fits: list[Fit], share: np.ndarray) -> Fit:
     diagnostics = fits[int(share.argmax())].diagnostics
     flags = {name: [f for fit in fits for f in fit.diagnostics.flags.get(name, ())] for name in map(str, base.slices)}
     diagnostics = dataclasses.replace(diagnostics, flags={name: (*dict.fromkeys(f),) for name, f in flags.items()})
-    for fit in fits:
-        reasons = [] if fit.diagnostics.verdict == "ok" else fit.diagnostics.reasons
+    for number, fit in enumerate(fits):
+        reasons = () if fit.diagnostics.verdict == "ok" or number not in family else fit.diagnostics.reasons
         for reason in (one for one in reasons if one not in diagnostics.reasons):
             diagnostics = flagged(diagnostics, f"{fit.model.name}: {reason}")
     tree = base.tree.copy()
     if names.BACKTEST in tree.children:
         del tree[names.BACKTEST]
-    made = altered(Fit(tree=tree, model=model, diagnostics=diagnostics), groups)
+    settings = json.dumps(base.settings | {"model_source": model_source(model)})
+    made = altered(Fit(tree=tree, model=model, diagnostics=diagnostics), groups, settings=settings)
     now = at_now(made.posterior, made.position, model, made.walks).data_vars
     return altered(made, {names.POSTERIOR: made.posterior.assign(now)})
 

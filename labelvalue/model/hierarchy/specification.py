@@ -256,7 +256,10 @@ def get_label_model(name: str) -> LabelModel:
 
 
 def model_source(model: Model) -> dict[str, str]:
-    """Say where the code of a model comes from, for whoever audits a fit."""
+    """Say where the code of a model comes from, for whoever audits a fit; of a blend, that of each of its models."""
+    if JOIN in model.name:
+        parts = [model_source(get_model(part)) for part in model.name.split(JOIN)]
+        return {key: JOIN.join(part[key] for part in parts) for key in parts[0]}
     module, entry, package = model.build.__module__, "", ""
     for point, of in _points(GROUP):
         if point.name == model.name and getattr(point.load(), "build", None) is model.build:
