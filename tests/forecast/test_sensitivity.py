@@ -189,6 +189,9 @@ def test_table_has_a_row_a_curve(two_learners):
         ({"priors": {"noise_cost": Prior("lognormal", 0, 1)}}, "does not depend on noise_cost"),
     ],
 )
-def test_what_is_wrong_is_said(fake_fit, wrong, says):
+def test_what_is_wrong_is_said_before_anything_is_fitted(fake_fit, wrong, says, monkeypatch):
+    monkeypatch.setattr(
+        "labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda *_, **__: pytest.fail("fitted again")
+    )
     with pytest.raises(ValueError, match=says):
         prior_sensitivity(fake_fit, **{"budget": 500, **wrong})

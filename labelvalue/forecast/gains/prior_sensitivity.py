@@ -209,7 +209,7 @@ def prior_sensitivity(
         return predict_gain(made, [budget]).isel({names.BUDGET: 0}, drop=True)
 
     gain, rows = again(fit), []
-    for what, how, change in _changes(fit, factors, priors):
+    for what, how, change in [*_changes(fit, factors, priors)]:  # an unknown name is told before anything is fitted
         changed, log_weights, advice = changed_draws(fit, change, gain, again, refit=refit)
         rows.append(_rows(gain, changed, log_weights).assign(priors=what, change=how, advice=advice))
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
