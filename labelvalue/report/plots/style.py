@@ -82,6 +82,8 @@ def look() -> Iterator[None]:
             }
         )
         yield
+        interactive = mpl.is_interactive()
+    mpl.interactive(interactive)  # pyplot, first used in here, lets a notebook show figures: that is not undone
 
 
 @cache
