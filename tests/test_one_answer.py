@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import io
 import itertools
 import json
 import re
@@ -185,19 +186,21 @@ print(decision)
 advice = {{"advice": decision.verdict.advice, "labels": dict(decision.labels), "state": decision.state}}
 print(json.dumps(advice | {{"worth": float(decision.advantage().mean()), "reasons": decision.verdict.reasons}}))
 """
+GAINS = 'lv.summarise(lv.predict_gain(fit, [500, 2000]))[["slice", "budget", "mean", "lower", "upper", "p_positive"]]'
 
 
 def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, tmp_path, capsys):
-    """Cells as a notebook has them, run by a kernel; what it shows is what the command says."""
+    """Cells as a notebook has them, run by a kernel; what it shows is what the command says, and Python here."""
     _, file = answered
     files = {which: tmp_path / f"{which}.toml" for which in ("buy", "gain undecided")}
     cells = ["import json\nimport labelvalue as lv"]
     for which, path in files.items():
         path.write_text(filled(CASES[which][0], lv.load_fit(file)))
         cells += CELLS.format(fit=str(file), case=str(path), most=MOST).split("###\n")
+    cells += [f'print({GAINS}.to_json(orient="records", double_precision=15))']
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, timeout=600, startup_timeout=600, kernel_name="python3").execute()
-    shown = itertools.batched((cell.outputs for cell in notebook.cells[1:]), 3)
+    shown = itertools.batched((cell.outputs for cell in notebook.cells[1:-1]), 3)
     for (which, path), (result, printed, told) in zip(files.items(), shown, strict=True):
         ended = cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"])
         assert ended == CASES[which][2]
@@ -212,6 +215,12 @@ def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, tmp_path, 
         assert f"<strong>{said['verdict']}</strong>" in result[0]["data"]["text/html"]
         written = "".join(one["text"] for one in printed if one.get("name") == "stdout")
         assert written.startswith(VERDICTS[said["verdict"]].split(":")[0])
+    assert cli.main(["gain", str(file), "--budgets", "500,2000", "--json"]) == exits.DONE
+    rows = pd.DataFrame(json.loads(capsys.readouterr().out)["gain"])
+    here = eval(GAINS, {"lv": lv, "fit": lv.load_fit(file)})
+    there = pd.read_json(io.StringIO(notebook.cells[-1].outputs[-1]["text"]))
+    for told in (there, rows[here.columns]):
+        pd.testing.assert_frame_equal(told, here.reset_index(drop=True), rtol=1e-12, check_dtype=False)
 
 
 @pytest.mark.parametrize("which", ["wait", "gain too small", "minima above all", "approval"])

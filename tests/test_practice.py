@@ -1,7 +1,5 @@
-"""Promises across rooms, literally: templates, shipped data, one story told three ways, the high-stakes notebook."""
+"""Promises across rooms, literally: templates, shipped data, the high-stakes notebook."""
 
-import importlib.util
-import json
 import re
 from pathlib import Path
 
@@ -9,11 +7,9 @@ import nbformat
 import pytest
 
 import labelvalue as lv
-from labelvalue import cli, names
 from labelvalue.observe.simulate.protocol import parse_protocol, template
 
 ROOT = Path(__file__).resolve().parents[1]
-CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
 
 # --- X1, X2 ---------------------------------------------------------------------------------------
 
@@ -42,58 +38,6 @@ def test_x2_every_file_of_data_has_its_source_its_licence_and_what_made_it():
         assert re.search(r"computed by this product .*`python data/\w+\.py|licence|written by hand", source), name
         for script in re.findall(r"`python (data/\w+\.py)", source):
             assert (ROOT / script).is_file()
-
-
-# --- X5 -------------------------------------------------------------------------------------------
-
-STORY = """
-import json
-import labelvalue as lv
-
-fit = lv.load_fit("fit.nc")
-gain = lv.summarise(lv.predict_gain(fit, budgets=[500, 2000]))
-case = lv.read_case("case.toml")
-plan = lv.decide(fit, case, max_labels=1200)
-net = plan.advantage()
-print(json.dumps({
-    "gain": gain[["slice", "budget", "mean", "lower", "upper", "p_positive"]].to_dict("records"),
-    "verdict": plan.verdict.advice,
-    "labels": dict(plan.labels),
-    "net_benefit": float(net.mean()),
-}))
-"""
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """A folder with a fit that the command line made from a runs table, and a case."""
-    folder = tmp_path_factory.mktemp("story")
-    lv.testing.fake_fit(seed=1, chains=2, draws=40).save(folder / "fit.nc")
-    (folder / "case.toml").write_text(CASE)
-    return folder
-
-
-def test_x5_notebook_python_and_command_line_tell_one_story(told, capsys):
-    spec = importlib.util.spec_from_file_location("execute_notebooks", ROOT / "notebooks" / "execute.py")
-    notebooks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(notebooks)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(STORY)])
-    nbformat.write(notebook, told / "story.ipynb")
-    (cell,) = notebooks.execute(told / "story.ipynb").cells
-    in_notebook = json.loads("".join(o.text for o in cell.outputs if o.get("name") == "stdout"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(told)
-        exec(compile(STORY, "story", "exec"), {})
-    in_python = json.loads(capsys.readouterr().out)
-    assert in_notebook == in_python
-    assert cli.main(["gain", str(told / "fit.nc"), "--budgets", "500,2000", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["gain"]
-    assert [{key: row[key] for key in in_python["gain"][0]} for row in rows] == in_python["gain"]
-    arguments = ["--case", str(told / "case.toml"), "--max-labels", "1200", "--json"]
-    assert cli.main(["plan", str(told / "fit.nc"), *arguments]) == 0
-    decided = json.loads(capsys.readouterr().out)
-    assert (decided["verdict"], decided["plan"][names.LABELS]) == (in_python["verdict"], in_python["labels"])
-    assert decided[names.NET_BENEFIT]["mean"] == in_python["net_benefit"]
 
 
 # --- X10 ------------------------------------------------------------------------------------------
