@@ -399,6 +399,7 @@ OTHER = {
 }
 WORDS = ("name", "reason", "approver")  # ends of keys whose words are repeated as they are, so that one look tells all
 SUITES = ("suite", "value.elapsed")  # what only a fit of several suites can be asked
+LATE = ("value.target.probability", "label_errors")  # what only the last of all that is said tells
 OFFERS = {
     "guideline": ({"factor": 0.5, "redone": 0.5, "cost": 5}, {"factor": 0.2, "redone": 0.1}),
     "consensus": ({"votes": 3}, {"votes": 5, "correlation": 0.4}),
@@ -444,9 +445,13 @@ def with_other(given, key, value):
 
 def silent(fit, base, others):
     """Keys whose other value changes nothing that is said; a refusal is no difference but an error."""
-    before = list(_said(fit, base))
+    befores = itertools.tee(_said(fit, base), len(others))  # said as far as any other is looked at
     every = {key: _said(fit, with_other(base, key, value)) for key, value in others.items()}
-    return [k for k, said in every.items() if all(a == b for a, b in itertools.zip_longest(said, before))]
+    return [
+        key
+        for (key, said), before in zip(every.items(), befores, strict=True)
+        if all(a == b for a, b in itertools.zip_longest(said, before))
+    ]
 
 
 def test_every_setting_of_a_case_changes_something():
@@ -459,10 +464,12 @@ def test_every_setting_of_a_case_changes_something():
     one = testing.fake_fit(seed=1, draws=30, slices=("east", "west"))
     suites = with_suites(testing.fake_fit(seed=1, draws=30, slices=("east", "west"), learners=("holdout", "later")))
     timed = PLAINLY | {"value": PLAINLY["value"] | {"horizon_days": 300}}
-    asked = ((one, OFFERED, OFFER_KEYS), (one, RISKY, RISK_KEYS), (suites, timed, SUITES))
+    aimed = {"learner": "line", "costs": BASE["costs"]}
+    aimed["value"] = PLAINLY["value"] | {"target": BASE["value"]["target"]}
+    asked = ((one, OFFERED, OFFER_KEYS), (one, RISKY, RISK_KEYS), (suites, timed, SUITES), (fit, aimed, LATE))
     for of, base, keys in asked:
         assert silent(of, base, {key: value for key, value in OTHER.items() if key.startswith(keys)}) == []
-    apart = (*OFFER_KEYS, *RISK_KEYS, *SUITES)
+    apart = (*OFFER_KEYS, *RISK_KEYS, *SUITES, *LATE)
     others = {key: value for key, value in OTHER.items() if not key.startswith(apart)}
     worded, given = [key for key in others if key.rpartition(".")[2] in WORDS], BASE
     for place, key in enumerate(worded):
