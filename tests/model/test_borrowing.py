@@ -87,7 +87,7 @@ def test_what_suites_share_is_shared_by_learners_too_and_the_prior_is_told():
 
 @pytest.mark.parametrize("slices", [("a",), ("a", "b")])
 def test_one_learner_tells_nothing_of_another(slices):
-    with pytest.raises(ValueError, match="several slices and several learners"):
+    with pytest.raises(ValueError, match="several slices and learners"):
         carry_over(testing.fake_fit(seed=1, slices=slices, draws=50))
     with pytest.raises(ValueError, match="'learner' or 'suite', got 'slice'"):
         carry_over(testing.fake_fit(seed=1, slices=slices, draws=50), "slice")
