@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, ClassVar, Protocol, override
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -367,6 +368,12 @@ class Aspiration(Settings, Appetite):
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
         reached = (advantage >= self.least).mean(names.SAMPLE)
         return self.least * reached + TIE * advantage.mean(names.SAMPLE)
+
+
+def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
+    """Score plans over doing nothing by a risk appetite, one number a plan."""
+    net = outcomes[names.NET_BENEFIT]
+    return appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
 
 
 APPETITES: dict[str, type[Any]] = {kind.name: kind for kind in (Mean, Quantile, CVaR, ExponentialUtility, Aspiration)}

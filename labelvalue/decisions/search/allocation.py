@@ -31,7 +31,16 @@ from labelvalue.decisions.advice.rules import (
     rules_of,
 )
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.risk import Appetite, Aspiration, CVaR, ExponentialUtility, Mean, Quantile, money_needed
+from labelvalue.decisions.case.risk import (
+    Appetite,
+    Aspiration,
+    CVaR,
+    ExponentialUtility,
+    Mean,
+    Quantile,
+    money_needed,
+    scores_of,
+)
 from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.idle import drift_notes
@@ -306,8 +315,7 @@ def _climbed(few: Fit, case: Case, menu: Menu, chosen: _Valued, shares: np.ndarr
 
     def scores(plans: np.ndarray) -> np.ndarray:
         outcomes = plan_outcomes(few, case, _in_labels(menu, {str(place): one for place, one in enumerate(plans)}))
-        net = outcomes[names.NET_BENEFIT]
-        return case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).values[1:]
+        return np.asarray(scores_of(case.risk, outcomes).drop(names.NOTHING).to_numpy())
 
     found = climb(chosen.bought, scores, menu.allows, low=menu.low, high=menu.high, most=menu.max_labels)
     return _valued(few, case, menu, found, shares, chosen)
@@ -357,12 +365,9 @@ class _Valued:
 def _valued(
     fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray, before: _Valued | None = None
 ) -> _Valued:
-    """Value a purchase as a whole; the splits with it, and all for one slice, but where ``before`` did that already.
-
-    Tiers and minimum orders make one large order worth more than two: from between them no small step leads there.
-    """
+    """Value a purchase as a whole; the splits and all for one slice with it, but where ``before`` did that already."""
     plans = {names.RECOMMENDED: bought, names.NOTHING: np.zeros_like(bought)}
-    focused = {}
+    focused = {}  # tiers make one large order worth more than two, and no small step leads there from between them
     if before is None:
         even = np.ones(len(menu.slices))
         plans |= {names.EQUAL_SPLIT: split(menu, even), names.PROPORTIONAL_SPLIT: split(menu, shares)}
@@ -370,8 +375,7 @@ def _valued(
         focused = {ALL_FOR.format(menu.slices[i]): split(menu, HARDLY + (np.arange(even.size) == i)) for i in best}
         plans |= focused
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
-    net = outcomes[names.NET_BENEFIT]
-    given = case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+    given = scores_of(case.risk, outcomes)
     scores = {name: float(given[name]) if menu.allows(lots) else np.nan for name, lots in plans.items()}
     winner = max((name for name in plans if np.isfinite(scores[name])), key=lambda name: scores[name])
     if winner != names.RECOMMENDED:

@@ -16,7 +16,7 @@ from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import KEPT, keeps_rules, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails, Scenario
-from labelvalue.decisions.case.risk import Appetite, money_needed
+from labelvalue.decisions.case.risk import money_needed, scores_of
 from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decisions.search.listing import thinned
@@ -66,12 +66,6 @@ def first_allowed(
     scores = scores_of(case.risk, outcomes).drop(names.NOTHING).sort_values(ascending=False, kind="stable")
     kept = (str(name) for name in scores.index if allowed(fit, case, outcomes, str(name), max_spend))
     return next((Mixture(float(scores[name]), outcomes, done, name) for name in kept), None)
-
-
-def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
-    """Score plans over doing nothing by a risk appetite, one number a plan."""
-    net = outcomes[names.NET_BENEFIT]
-    return appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
 
 
 def subsets(every: Sequence[Intervention]) -> Iterator[tuple[str, ...]]:

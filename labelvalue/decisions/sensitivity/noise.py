@@ -12,6 +12,7 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
 from labelvalue.decisions.advice.verdicts import advice_of
+from labelvalue.decisions.case.risk import scores_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import labels_left, noise_known
@@ -23,7 +24,6 @@ from labelvalue.decisions.search.mixtures import (
     allowed,
     climbed,
     first_allowed,
-    scores_of,
     subsets,
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates

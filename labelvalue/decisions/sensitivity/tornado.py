@@ -14,13 +14,14 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import SURE, Decision, standard_error, worst_state
 from labelvalue.decisions.advice.rules import STATE, rules_of
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.risk import scores_of
 from labelvalue.decisions.case.value import Target
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, error_now, plan_table
 from labelvalue.decisions.outcomes.uncertain import uncertain_inputs, weighed_otherwise
 from labelvalue.decisions.search.listing import alternatives, thinned
-from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed, scores_of
+from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.model.curve.effective_labels import information_left, useless_share

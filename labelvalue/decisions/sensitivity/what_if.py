@@ -136,10 +136,9 @@ class _Valued:
     per_price: np.ndarray
     gain: np.ndarray
 
-    def net(self, at: _Point) -> np.ndarray:
-        """Draws of net benefit over doing nothing."""
-        value = self.value + (at.value - 1.0) * self.per_value
-        return value - self.cost - (at.price - 1.0) * self.per_price
+    def net(self, price: float, value: float) -> np.ndarray:
+        """Draws of net benefit over doing nothing, at factors on a label's price and an error point's value."""
+        return self.value + (value - 1.0) * self.per_value - self.cost - (price - 1.0) * self.per_price
 
 
 def _every(
@@ -225,7 +224,7 @@ def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[_Point,
     chains = plan.outcomes.sizes[names.CHAIN]
     found = {}
     for price, value in itertools.product(*axes[1:]):
-        net = np.stack([one.net(_Point(0, price, value, False)) for one in valued], axis=-1)
+        net = np.stack([one.net(price, value) for one in valued], axis=-1)
         drawn = xr.DataArray(net.reshape(chains, -1, len(valued)), dims=(*names.SAMPLE, names.PLAN))
         scores = plan.case.risk.score(drawn).values
         for budget in axes[0]:
@@ -244,7 +243,7 @@ def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float)
         key = (at.price, at.value, best, at.unchanged)
         if key not in told:  # the same plan is best at many budgets
             one = valued[best]
-            net, cost = one.net(at), one.cost + (at.price - 1.0) * one.per_price
+            net, cost = one.net(at.price, at.value), one.cost + (at.price - 1.0) * one.per_price
             error = float(net.std(ddof=1)) / net.size**0.5
             judged = advice_of(sum(one.labels.values()), one.rules[at.price], float(net.mean()), error, one.done)
             advice = plan.verdict.advice if at.unchanged or plan.problems else judged

@@ -193,15 +193,12 @@ _ADVICE = {
     "learner": _LEARNER,
     "milestones_": _or_null(_MILESTONES),
 }
+_FILED = {"batch": _TEXT, "content": _SHA, "file": _text(FILE), "supersedes": _or_null(_whole), "rows": _whole}
 SHAPES: Mapping[str, Test] = {
     "project": _table(folder=_TEXT),
     "settings": _table(text=_TEXT),
     "batch": _table(
-        batch=_TEXT,
-        content=_SHA,
-        file=_text(FILE),
-        supersedes=_or_null(_whole),
-        rows=_whole,
+        **_FILED,
         counts=_switch,
         metric=_TEXT,
         direction=_word("higher", "lower"),
@@ -314,11 +311,7 @@ SHAPES: Mapping[str, Test] = {
         state_=_STATE,
     ),
     "annotations": _table(
-        batch=_TEXT,
-        content=_SHA,
-        file=_text(FILE),
-        supersedes=_or_null(_whole),
-        rows=_whole,
+        **_FILED,
         told=_TEXT,
         notes=_list(_TEXT),
     ),
