@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytensor
 from pymc.initial_point import make_initial_point_fn
+from pytensor.compile.builders import SymbolicOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import toposort
@@ -191,23 +192,32 @@ def fingerprint(model: Any, shared: Mapping[str, SharedVariable]) -> str | None:
     known |= {
         v: f"data {name} {v.type} {'' if fixed else v.get_value(borrow=True).shape}" for name, v in shared.items()
     }  # where data have no fixed length, and nothing that is drawn has its length from them, any length will do
-    total = hashlib.sha256()
     settings = {name: version(name) for name in LIBRARIES}, VERSION, model.check_bounds, [v.name for v in outputs]
-    total.update(repr((settings, *known.values())).encode())
     try:
-        for number, node in enumerate(toposort(outputs)):
-            inputs = []
-            for x in node.inputs:
-                if isinstance(x, Constant):
-                    inputs.append(f"{x.type} {hash_from_pickle_dump(x.data)}")
-                else:
-                    inputs.append(known[x])
-            total.update(f"{hash_from_pickle_dump(node.op)} {inputs}".encode())
-            known |= {x: f"{number}.{place} {x.type}" for place, x in enumerate(node.outputs)}
-        total.update(repr([known[x] for x in outputs]).encode())
+        return _written(outputs, known, settings)
     except Exception:  # an operation that cannot be pickled, a random generator: compiled in each process
         return None
+
+
+def _written(outputs: Sequence[Any], known: dict[Any, str], settings: object) -> str:
+    """Digest of a graph from named inputs to its outputs."""
+    total = hashlib.sha256(repr((settings, *known.values())).encode())
+    for number, node in enumerate(toposort(outputs)):
+        inputs = [
+            f"{x.type} {hash_from_pickle_dump(x.data)}" if isinstance(x, Constant) else known[x] for x in node.inputs
+        ]
+        total.update(f"{_operation(node.op)} {inputs}".encode())
+        known |= {x: f"{number}.{place} {x.type}" for place, x in enumerate(node.outputs)}
+    total.update(repr([known[x] for x in outputs]).encode())
     return total.hexdigest()
+
+
+def _operation(op: Any) -> str:
+    """Digest of an operation; of one that is made of others, pickled with names that change, by its inner graph."""
+    if not isinstance(op, SymbolicOp):
+        return str(hash_from_pickle_dump(op))
+    known = {x: f"input {k} {x.type}" for k, x in enumerate(op.fgraph.inputs)}
+    return _written(op.fgraph.outputs, known, (type(op).__qualname__, op.is_inline, op.destroy_map))
 
 
 def _recipe_file(key: str) -> Path:
