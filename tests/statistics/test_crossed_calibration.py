@@ -5,7 +5,7 @@ import pytest
 from tests.statistics.crossed_world import CrossedBench, simulate
 from tests.statistics.ranks import Ranking
 
-FEW, MANY = 40, 200
+FEW, MANY = 20, 200
 OURS = (
     "elasticity_between_slices", "elasticity_between_learners", "efficiency_mean", "efficiency_spread",
     "efficiency_trend", "efficiency", "noise_cost", "evaluation_noise",

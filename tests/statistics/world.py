@@ -298,7 +298,7 @@ class Bench:
         fresh = compiled.with_data(**{name: row[name] for name in compiled.model.data})
         return dataclasses.replace(fresh, whitenable=compiled.whitenable) if self.plain else fresh
 
-    def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
+    def sample(self, runs, seed=0, *, changes=(), chains=2, tune=200, draws=250, target_accept=0.9):
         self.seen = observations = self.observe(runs)
         settings = SamplerSettings(draws=draws, tune=tune, chains=chains, target_accept=target_accept, random_seed=seed)
         compiled = self.compiled(observations, changes)
