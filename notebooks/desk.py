@@ -1,4 +1,4 @@
-"""Texts for the notebooks: first paragraphs of the docstrings of four libraries that are installed here."""
+"""Texts for the notebooks: first paragraphs of the docstrings of three libraries that are installed here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def collected() -> pd.DataFrame:
     """All texts, each once."""
     rows = [
         (said.split("\n\n")[0], package, "test" if "tests" in path.parts else KINDS[type(node)])
-        for package in ("numpy", "pandas", "scipy", "sklearn")
+        for package in ("numpy", "scipy", "sklearn")
         for path in sorted((Path(np.__file__).parents[1] / package).rglob("*.py"))
         for node in definitions(ast.parse(path.read_text(encoding="utf-8")))
         if (said := ast.get_docstring(node))
