@@ -56,7 +56,7 @@ def campaign():
 
 @pytest.fixture(scope="session")
 def estimated(campaign):
-    return estimate_label_noise(campaign[1], draws=300, tune=300, progress=False, random_seed=1)
+    return estimate_label_noise(campaign[1], draws=300, tune=200, chains=2, progress=False, random_seed=1)
 
 
 def test_items_judged_alike_are_one_pattern():
@@ -258,7 +258,7 @@ def test_what_is_kept_is_what_crowd_kit_says(campaign):
 
 def test_audits_alone_tell_noise():
     audits = {"fr": (30, 300), "de": (6, 300), "it": (3, 20)}
-    found = estimate_label_noise(audits=audits, draws=300, tune=300, progress=False, random_seed=1)
+    found = estimate_label_noise(audits=audits, draws=300, tune=200, chains=2, progress=False, random_seed=1)
     mean = found.label_noise.mean(SAMPLE)
     assert float(mean.sel(slice="fr")) == pytest.approx(0.1, abs=0.02)
     assert float(mean.sel(slice="de")) < 0.05
@@ -279,7 +279,7 @@ def test_gold_items_alone_tell_noise(campaign):
     truth = pd.Series(table.attrs["truth"])
     known = once.iloc[::2]
     gold = known.assign(annotator="gold", label=truth.loc[known["item"]].to_numpy(), reference=True)
-    found = estimate_label_noise(pd.concat([once, gold]), draws=300, tune=300, progress=False, random_seed=1)
+    found = estimate_label_noise(pd.concat([once, gold]), draws=300, tune=200, chains=2, progress=False, random_seed=1)
     right = known["label"].to_numpy() == truth.loc[known["item"]].to_numpy()
     assert float(found.label_noise.mean(SAMPLE).sel(slice="all")) == pytest.approx(1 - right.mean(), abs=0.03)
     counted = pd.Series(~right).groupby(known["annotator"].to_numpy()).agg(["mean", "size"])
