@@ -19,13 +19,13 @@ from tests.observe.test_annotations import ARGILLA_FLAT
 def test_o13_an_export_becomes_posteriors_of_seconds_labels_a_day_and_noise(tmp_path):
     """From Label Studio's JSON, through the command line, to what a case takes; the truth is that of the campaign."""
     truth = fake_annotation_truth(seed=5, slices=("de", "fr"), annotators=4, classes=2)
-    campaign = fake_annotations(seed=5, truth=truth, items=50, votes=3)
+    campaign = fake_annotations(seed=5, truth=truth, items=80, votes=3)
     export, out = tmp_path / "export.json", tmp_path / "annotations.parquet"
     export.write_text(json.dumps(as_label_studio(campaign)))
     assert main(["import", "label-studio", str(export), "--slice", "data.country", "--out", str(out)]) == 0
     table = lv.label_quality.load_annotations(out)
     assert len(table) == len(campaign)
-    quick = {"draws": 150, "tune": 150, "chains": 2, "random_seed": 1, "progress": False}
+    quick = {"draws": 300, "tune": 400, "chains": 2, "random_seed": 1, "progress": False}
     noise, work = lv.label_quality.estimate_label_noise(table, **quick), lv.label_quality.estimate_work(table, **quick)
     right = campaign[names.ITEM].map(campaign.attrs[names.TRUTH])
     by_slice = campaign.assign(wrong=campaign[names.LABEL] != right).groupby(names.SLICE)
