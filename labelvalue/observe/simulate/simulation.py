@@ -50,7 +50,7 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
 from labelvalue.observe.simulate.synthetic import GENERATORS, Synthesise, find_generator
-from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
+from labelvalue.observe.simulate.training import Bench, Job, Key, Outcome, Pool, run_job
 from labelvalue.observe.table.cells import Fault, parse_slice
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
@@ -307,6 +307,10 @@ def _as_numbers(x: Any, distances: bool, protocol: Protocol) -> Any:
         return None
 
 
+Left = tuple[Job, list[Key], Outcome | None]
+"""A job that is not done, its trainings that are not, and the last that is."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulation:
     """Everything that is needed to train."""
@@ -340,7 +344,7 @@ class Simulation:
         """Train everything that is not done yet and return the runs."""
         protocol = self.plan.protocol
         jobs = list(self.plan.jobs())
-        total = self.plan.count(jobs)
+        total = sum(len(job.sizes) for job in jobs)
         gathering = Gathering(plan=self.plan, evaluations=self.evaluations, clusters=self.clusters)
         notes = [f"simulated with random_state {protocol.random_state}, jitter {protocol.jitter:g}"]
         if self.said:
@@ -353,20 +357,19 @@ class Simulation:
         if gathering.outcomes:
             notes.append(f"{len(gathering.outcomes)} of {total} trainings taken from the checkpoint")
         fixed = sum(self.plan.sizes) / len(self.plan.sizes)  # a training's time goes half with its size
-        work = sum(task.size + fixed for _, tasks, _ in left for task in tasks)
+        work = sum(key.size + fixed for _, keys, _ in left for key in keys)
         try:
             with Tracker(total - len(gathering.outcomes), work, "training", show=how.progress) as tracker:
                 make = functools.partial(self._call, left, until, None if how.dask else checkpoint)
                 for number, outcomes in choose_engine(make, len(left), until, how.n_jobs, how.dask):
-                    tasks = left[number][1]
                     if outcomes is None:
-                        gathering.dead += tasks
+                        gathering.dead += left[number][1]
                         continue
                     for outcome in outcomes:
                         gathering.outcomes.append(outcome)
                         if checkpoint is not None:
                             checkpoint.keep(outcome)
-                        tracker.advance(outcome.task.size + fixed)
+                        tracker.advance(outcome.key.size + fixed)
         except KeyboardInterrupt:
             if not gathering.outcomes:
                 raise
@@ -379,31 +382,19 @@ class Simulation:
         told = tell_learners(self.learners).items()
         return runs.assign_attrs({names.TRAINED: "".join(f"{as_toml(k)} = {as_toml(v)}\n" for k, v in told)})
 
-    def _kept(
-        self, jobs: list[Task | Loop], checkpoint: Checkpoint | None, outcomes: list[Outcome]
-    ) -> list[tuple[Task | Loop, list[Task], Outcome | None]]:
-        """Return the jobs that are left, each with its trainings and the last one of a loop that is done."""
-        left: list[tuple[Task | Loop, list[Task], Outcome | None]] = []
+    def _kept(self, jobs: list[Job], checkpoint: Checkpoint | None, outcomes: list[Outcome]) -> list[Left]:
+        """Return the jobs that are left, with their trainings and the last one that is done."""
+        left: list[Left] = []
         for job in jobs:
-            tasks = [job] if isinstance(job, Task) else [job.task(size) for size in job.sizes]
-            last: Outcome | None = None
-            while checkpoint is not None and tasks:
-                found = checkpoint.find(tasks[0])
-                if found is None:
-                    break
-                last, tasks = found, tasks[1:]
+            keys, last = job.keys, None
+            while checkpoint is not None and keys and (found := checkpoint.find(keys[0], job.pool)):
+                last, keys = found, keys[1:]
                 outcomes.append(found)
-            if tasks:
-                left.append((job, tasks, last))
+            if keys:
+                left.append((job, keys, last))
         return left
 
-    def _call(
-        self,
-        left: list[tuple[Task | Loop, list[Task], Outcome | None]],
-        until: float | None,
-        checkpoint: Checkpoint | None,
-        number: int,
-    ) -> Call:
+    def _call(self, left: list[Left], until: float | None, checkpoint: Checkpoint | None, number: int) -> Call:
         """Return what a job calls, with the rows it needs and no others."""
         job, _, last = left[number]
         bench = Bench(
@@ -413,31 +404,18 @@ class Simulation:
             until=until,
             keep=None if checkpoint is None else checkpoint.keep,
         )
-        learner, drawn = self.learners[job.learner], self._wrong_labels(job.replicate)
-        if isinstance(job, Task):
-            slices = self.plan.slices[job.rows]
-            return _one, (job, learner, take(self.x, job.rows), self._given(job, drawn), slices, bench)
-        return run_loop, (job, self.queries[job.strategy], learner, self._pool(job, drawn), bench, last)
+        strategy = self.queries.get(job.strategy)
+        return run_job, (job, strategy, self.learners[job.learner], self._pool(job), bench, last)
 
     @functools.cached_property
     def _wrong_labels(self) -> Callable[[int], WrongLabels | None]:
         return functools.lru_cache(maxsize=1)(self.plan.wrong_labels)
 
-    def _given(self, task: Task, drawn: WrongLabels | None) -> np.ndarray:
-        """Return the labels of a training set, wrong ones included."""
-        right = self.y[task.rows]
-        if task.wrong is None or drawn is None:
-            return right
-        return np.where(task.wrong, self.scorer.classes[drawn.codes[task.rows]], right)
-
-    def _pool(self, loop: Loop, drawn: WrongLabels | None) -> Pool:
-        rows, wrong = loop.pool, None
-        if drawn is not None:
+    def _pool(self, job: Job) -> Pool:
+        rows, wrong = job.pool, None
+        if (drawn := self._wrong_labels(job.replicate)) is not None:
             here = WrongLabels(codes=drawn.codes[rows], order=drawn.order[rows])
             wrong = here, self.scorer.classes[here.codes]
-        features = None if self.features is None else take(self.features, rows)
+        asked = self.features is not None and job.strategy in self.queries
+        features = take(self.features, rows) if asked else None
         return Pool(x=take(self.x, rows), y=self.y[rows], slices=self.plan.slices[rows], features=features, wrong=wrong)
-
-
-def _one(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> list[Outcome]:
-    return [train(task, learner, x, y, slices, bench)]

@@ -1,11 +1,11 @@
-"""One training and its evaluation on every suite and slice; and the loop in which a strategy chooses labels."""
+"""Trainings and their evaluation on every suite and slice, of which each may choose the labels of the next."""
 
 import dataclasses
 import datetime as dt
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,28 +25,16 @@ from labelvalue.observe.simulate.synthetic import Synthesise, add_synthetic
 
 RANDOM = "random"
 
-Key = tuple[str, str, int, int, float | None, float]
-"""Learner, strategy, replicate, size, share of wrong labels, synthetic examples per label: what names a training."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """One training: which learner, which rows, which seed."""
+class Key(NamedTuple):
+    """What names a training among all of a simulation."""
 
     learner: str
+    strategy: str
     replicate: int
     size: int
-    rows: np.ndarray
-    seed: int
-    strategy: str = RANDOM
-    wrong: np.ndarray | None = None  # which of the rows carry a wrong label
-    synthetic: float = 0.0  # examples per label
-    share: float | None = None  # of wrong labels, as asked for
-
-    @property
-    def key(self) -> Key:
-        """What names the training among all of the simulation."""
-        return (self.learner, self.strategy, self.replicate, self.size, self.share, self.synthetic)
+    share: float | None  # of wrong labels, as asked for
+    synthetic: float  # examples per label
 
     @property
     def text(self) -> str:
@@ -56,41 +44,43 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loop:
-    """Trainings of which each chooses the labels of the next."""
+class Job:
+    """Trainings of which each may choose the labels of the next; labels in a fixed order are one training's start."""
 
     learner: str
+    number: int  # of the learner
     strategy: str
-    number: int
     replicate: int
+    sizes: Sequence[int]
     pool: np.ndarray  # positions of the rows that may be chosen
     start: np.ndarray  # positions in ``pool`` of the labels to start from
-    sizes: list[int]
-    batch_size: int | None
+    ends: Sequence[int]  # sizes at which these were chosen
     share: float | None
     synthetic: float
     entropy: int
+    batch_size: int | None
 
-    def task(self, size: int, rows: np.ndarray | None = None, wrong: np.ndarray | None = None) -> Task:
-        """Return the training at a size, once its rows are known."""
-        return Task(
-            learner=self.learner,
-            replicate=self.replicate,
-            size=size,
-            rows=np.zeros(0, dtype=np.int64) if rows is None else rows,
-            seed=training_seed(self.entropy, self.number, self.replicate, size),
-            strategy=self.strategy,
-            wrong=wrong,
-            synthetic=self.synthetic,
-            share=self.share,
-        )
+    @property
+    def keys(self) -> list[Key]:
+        """Names of its trainings."""
+        return [self.key(size) for size in self.sizes]
+
+    def key(self, size: int) -> Key:
+        """Name the training at a size."""
+        return Key(self.learner, self.strategy, self.replicate, size, self.share, self.synthetic)
+
+    def seed(self, size: int) -> int:
+        """Return the seed of the training at a size."""
+        return training_seed(self.entropy, self.number, self.replicate, size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a training gave: a measurement per suite and slice (``None`` where undefined); or why it gave nothing."""
 
-    task: Task
+    key: Key
+    rows: np.ndarray
+    noise: float | None = None  # share of wrong labels among them, where some were asked for
     measures: Mapping[tuple[str, str], Measure | None] = dataclasses.field(default_factory=dict)
     synthetic: Mapping[str, int] = dataclasses.field(default_factory=dict)
     skipped: str = ""
@@ -107,58 +97,14 @@ class Bench:
 
     scorer: Scorer
     evaluations: Sequence[EvaluationSet]
-    synthesise: Synthesise | None = None
+    synthesise: Synthesise
     until: float | None = None
-    keep: Callable[[Outcome], None] | None = None  # told of each training of a loop as soon as it is done
-
-
-def train(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> Outcome:
-    """Train on the task's rows (given as ``x``, ``y`` and their ``slices``) and evaluate on every suite."""
-    return _train(task, learner, x, y, slices, bench)[0]
-
-
-def _train(
-    task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench
-) -> tuple[Outcome, Trained | None]:
-    if bench.scorer.classes.size and _one_class(y):
-        return Outcome(task=task, skipped="only one class among the labels"), None
-    try:
-        trained, counts, seconds = _fit(task, learner, x, y, slices, bench)
-        measures = {
-            (e.suite, name): measure
-            for e in bench.evaluations
-            for name, measure in bench.scorer.measure(trained, e.x, e.y, e.parts).items()
-        }
-    except Exception as error:
-        return _failed(task, error), None
-    if not any(measures.values()):
-        return Outcome(task=task, skipped="no slice shows the metric with its noise"), trained
-    now = dt.datetime.now(dt.UTC)
-    return Outcome(task=task, measures=measures, synthetic=counts, seconds=seconds, measured_at=now), trained
-
-
-def _fit(
-    task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench
-) -> tuple[Trained, dict[str, int], float]:
-    counts: dict[str, int] = {}
-    if task.synthetic and bench.synthesise is not None:
-        x, y, counts = add_synthetic(x, y, slices, task.synthetic, bench.synthesise, seed_of(task.seed, SYNTHESIS))
-    start = time.perf_counter()
-    trained = fit_learner(learner, x, y, task.seed)
-    return trained, counts, time.perf_counter() - start
-
-
-def _failed(task: Task, error: Exception) -> Outcome:
-    return Outcome(task=task, failed=str(error) or type(error).__name__, trace=traceback.format_exc())
-
-
-def _one_class(y: np.ndarray) -> bool:
-    return y.size < 2 or bool((y == y[0]).all())
+    keep: Callable[[Outcome], None] | None = None  # told of each training as soon as it is done, but a job's last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pool:
-    """What a strategy chooses from: features, target, slices, numeric features; ``wrong`` holds wrong labels."""
+    """What a job's labels are taken from: features, target, slices, numeric features; ``wrong`` holds wrong labels."""
 
     x: Any
     y: np.ndarray
@@ -167,46 +113,86 @@ class Pool:
     wrong: tuple[WrongLabels, np.ndarray] | None
 
 
-def run_loop(
-    loop: Loop, strategy: Strategy, learner: Any, pool: Pool, bench: Bench, last: Outcome | None
+def run_job(
+    job: Job, strategy: Strategy | None, learner: Any, pool: Pool, bench: Bench, last: Outcome | None
 ) -> list[Outcome]:
-    """Let ``strategy`` choose batches and evaluate at each size after ``last``, till a training fails or time is up."""
-    labelled, ends = loop.start, [loop.start.size]
+    """Train and evaluate at each size after ``last``, once at least, till a training fails or time is up."""
+    labelled, ends = job.start, list(job.ends)
     trained: Trained | None = None
-    sizes = loop.sizes
+    sizes = job.sizes
     if last is not None:
-        labelled, ends = np.searchsorted(loop.pool, last.task.rows), list(last.ends)
-        sizes = [size for size in sizes if size > last.task.size]
-        given, _ = _given(pool, labelled, ends, loop.share)
+        labelled, ends = np.searchsorted(job.pool, last.rows), list(last.ends)
+        sizes = [size for size in sizes if size > last.key.size]
+        given, _ = _given(pool, labelled, ends, job.share)
         if sizes and not _one_class(given):
-            trained = _fit(last.task, learner, take(pool.x, labelled), given, pool.slices[labelled], bench)[0]
-    outcomes = []
+            trained = _fit(job, last.key.size, learner, pool, labelled, given, bench)[0]
+    outcomes: list[Outcome] = []
     for size in sizes:
-        if bench.until is not None and time.time() >= bench.until:
+        if outcomes and bench.until is not None and time.time() >= bench.until:
             break
         try:
-            while labelled.size < size:
-                query = _query(loop, learner, pool, labelled, ends, size, trained, bench)
-                labelled, trained = np.concatenate([labelled, choose_checked(strategy, query, loop.strategy)]), None
+            while strategy is not None and labelled.size < size:
+                query = _query(job, learner, pool, labelled, ends, size, trained, bench)
+                labelled, trained = np.concatenate([labelled, choose_checked(strategy, query, job.strategy)]), None
                 ends.append(labelled.size)
         except StrategyError:
             raise
         except Exception as error:
-            outcomes.append(_failed(loop.task(size), error))
+            outcomes.append(Outcome(key=job.key(size), rows=job.pool[labelled], **_failed(error)))
             break
-        given, wrong = _given(pool, labelled, ends, loop.share)
-        task = loop.task(size, loop.pool[labelled], wrong)
-        outcome, trained = _train(task, learner, take(pool.x, labelled), given, pool.slices[labelled], bench)
-        outcomes.append(dataclasses.replace(outcome, ends=tuple(ends)))
-        if outcome.failed:
+        given, noise = _given(pool, labelled, ends, job.share)
+        found, trained = _train(job, size, learner, pool, labelled, given, bench)
+        chosen = () if strategy is None else tuple(ends)
+        outcomes.append(Outcome(key=job.key(size), rows=job.pool[labelled], noise=noise, ends=chosen, **found))
+        if outcomes[-1].failed:
             break
-        if bench.keep is not None:
+        if bench.keep is not None and size < sizes[-1]:
             bench.keep(outcomes[-1])
     return outcomes
 
 
+def _train(
+    job: Job, size: int, learner: Any, pool: Pool, labelled: np.ndarray, given: np.ndarray, bench: Bench
+) -> tuple[dict[str, Any], Trained | None]:
+    """Train on labels as they are given and evaluate on every suite: what is said of the outcome, and the model."""
+    if bench.scorer.classes.size and _one_class(given):
+        return {"skipped": "only one class among the labels"}, None
+    try:
+        trained, synthetic, seconds = _fit(job, size, learner, pool, labelled, given, bench)
+        measures = {
+            (e.suite, name): measure
+            for e in bench.evaluations
+            for name, measure in bench.scorer.measure(trained, e.x, e.y, e.parts).items()
+        }
+    except Exception as error:
+        return _failed(error), None
+    if not any(measures.values()):
+        return {"skipped": "no slice shows the metric with its noise"}, trained
+    now = dt.datetime.now(dt.UTC)
+    return {"measures": measures, "synthetic": synthetic, "seconds": seconds, "measured_at": now}, trained
+
+
+def _fit(
+    job: Job, size: int, learner: Any, pool: Pool, labelled: np.ndarray, given: np.ndarray, bench: Bench
+) -> tuple[Trained, dict[str, int], float]:
+    x, y, seed, synthetic = take(pool.x, labelled), given, job.seed(size), {}
+    if job.synthetic:
+        seed_there = seed_of(seed, SYNTHESIS)
+        x, y, synthetic = add_synthetic(x, y, pool.slices[labelled], job.synthetic, bench.synthesise, seed_there)
+    start = time.perf_counter()
+    return fit_learner(learner, x, y, seed), synthetic, time.perf_counter() - start
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    return {"failed": str(error) or type(error).__name__, "trace": traceback.format_exc()}
+
+
+def _one_class(y: np.ndarray) -> bool:
+    return y.size < 2 or bool((y == y[0]).all())
+
+
 def _query(
-    loop: Loop,
+    job: Job,
     learner: Any,
     pool: Pool,
     labelled: np.ndarray,
@@ -215,8 +201,8 @@ def _query(
     trained: Trained | None,
     bench: Bench,
 ) -> Query:
-    given, _ = _given(pool, labelled, ends, loop.share)
-    seed = training_seed(loop.entropy, loop.number, loop.replicate, labelled.size)
+    given, _ = _given(pool, labelled, ends, job.share)
+    seed = job.seed(labelled.size)
     if trained is None and not _one_class(given):
         trained = fit_learner(learner, take(pool.x, labelled), given, seed)
     return Query(
@@ -228,15 +214,15 @@ def _query(
         labels=given,
         candidates=np.setdiff1d(np.arange(pool.y.size), labelled),
         classes=bench.scorer.classes,
-        count=min(size - labelled.size, loop.batch_size or size),
+        count=min(size - labelled.size, job.batch_size or size),
         seed=seed,
     )
 
 
-def _given(pool: Pool, rows: np.ndarray, ends: list[int], share: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the labels as they are given, and which of them are wrong."""
+def _given(pool: Pool, rows: np.ndarray, ends: list[int], share: float | None) -> tuple[np.ndarray, float | None]:
+    """Return the labels as they are given, and the share of them that is wrong."""
     if share is None or pool.wrong is None:
         return pool.y[rows], None
     drawn, said = pool.wrong
     wrong = choose_wrong(drawn.order[rows], ends, share)
-    return np.where(wrong, said[rows], pool.y[rows]), wrong
+    return np.where(wrong, said[rows], pool.y[rows]), np.count_nonzero(wrong) / rows.size
