@@ -15,8 +15,7 @@ from labelvalue import names
 from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.chains import KeptRounds
 from labelvalue.model.sampling.compiled import CompiledModel
-from labelvalue.model.sampling.convergence import convergence
-from labelvalue.model.sampling.diagnostics import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings, convergence
 from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
 
 ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from labelvalue import names
 from labelvalue.observe.simulate.evaluation import EvaluationSet, Measure, Scorer
 from labelvalue.observe.simulate.learners import Trained, fit_learner, take
 from labelvalue.observe.simulate.strategies import (
@@ -169,7 +170,7 @@ def _train(
     if not any(measures.values()):
         return {"skipped": "no slice shows the metric with its noise"}, trained
     now = dt.datetime.now(dt.UTC)
-    return {"measures": measures, "synthetic": synthetic, "seconds": seconds, "measured_at": now}, trained
+    return {"measures": measures, "synthetic": synthetic, "seconds": seconds, names.MEASURED_AT: now}, trained
 
 
 def _fit(
