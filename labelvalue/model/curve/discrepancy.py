@@ -1,8 +1,8 @@
 """The shape discrepancy, carried forward: how far a real curve strays from its family beyond the data.
 
 The slope walks at random in doublings of labels, from 0 at the reference size; log error strays by the integral.
-Below that size it is drawn given the runs. For half of the draws of several learners, or of a single curve, what comes is
-what real curves of that shape did, whatever their law, by a small network (``python -m benchmarks.learn_shapes``).
+Below that size it is drawn given the runs. For half of the draws of several learners, or of a single curve, what comes
+is what real curves of that shape did, whatever their law, by a small network (``python -m benchmarks.learn_shapes``).
 """
 
 import dataclasses

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -30,10 +29,10 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.importers import importer, layouts
-from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.cells import Fault, Parser, guard, parse_count, parse_number, parse_time
 from labelvalue.observe.table.delimited import MAX_BYTES, Limits, Table
 from labelvalue.observe.table.read import AT_ONCE, read_table
-from labelvalue.observe.table.schema import NOT_A_TIME, repeated
+from labelvalue.observe.table.schema import repeated
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.server import is_address
 from labelvalue.storage import write_whole
@@ -286,12 +285,7 @@ def _values(table: Table) -> dict[str, pd.Series]:
                     Problem(file=table.file, line=line, column=name, value=cell, why=value.why, fix=value.fix)
                 )
                 values[row] = None
-        if name == names.TIME:
-            moments = (None if value is None else cast("int", to_utc(cast("Time", value), None)) for value in values)
-            times = [NOT_A_TIME if moment is None else moment // 1000 for moment in moments]
-            found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
-        else:
-            found[name] = pd.Series(values, dtype=object)
+        found[name] = pd.Series(values, dtype=object)
     if problems:
         raise InputError(problems)
     return {

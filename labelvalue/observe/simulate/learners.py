@@ -7,7 +7,7 @@ import importlib
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -172,27 +172,20 @@ def read_table(
 
 def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the table, and the line in the file of every row."""
-    from labelvalue.observe.table.delimited import Limits, is_parquet, open_checked, open_rows
+    from labelvalue.observe.table.delimited import Limits
+    from labelvalue.observe.table.read import ParquetRows, open_table, read_frame
+    from labelvalue.observe.table.schema import repeated
 
-    limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")
-    with open_checked(path) as stream:
-        if is_parquet(stream, path):
-            from labelvalue.observe.table.read import read_frame
-
-            frame = read_frame(stream, path.name, limits)
+    with open_table(path, Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")) as rows:
+        if problems := repeated(rows.header, path.name, rows.header_line):
+            raise InputError(problems)
+        if isinstance(rows, ParquetRows):
+            frame = read_frame(rows)
             return frame, range(1, len(frame) + 1)
-        with open_rows(stream, path.name, limits) as rows:
-            rows.need_distinct()
-            place = rows.header.index(slices) if slices in rows.header else None
-            lines, texts = array("q"), []
-            for line, row in rows:
-                lines.append(line)
-                if place is not None:
-                    texts.append(unguard(row[place]))
-            if rows.problems:
-                raise InputError(rows.problems)
-        stream.seek(0)
-        return _typed(stream, path, rows, slices, texts), lines
+        lines = array("q", (line for line, _ in rows))
+        if rows.problems:
+            raise InputError(rows.problems)
+        return _typed(rows, path, slices), lines
 
 
 def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequence[int]]:
@@ -243,20 +236,17 @@ def _plain(value: Any, path: Path, place: int, column: str) -> Any:
     return value
 
 
-def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
+def _typed(rows: Rows, path: Path, slices: str) -> pd.DataFrame:
     """Return columns of the kinds that pandas tells, but slices as text: it takes NA for a gap and 007 for 7."""
     try:
-        table = pd.read_csv(
-            stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,
-            decimal="." if rows.separator == "," else ",", low_memory=False,
+        return pd.read_csv(
+            rows.again(), sep=rows.separator, names=list(rows.header), header=0, index_col=False,
+            encoding=rows.encoding, decimal="." if rows.separator == "," else ",", low_memory=False,
+            converters={slices: lambda cell: unguard(cell) or None},
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         why = f"cannot be read: {error}"
         raise input_error(why, "save it again as UTF-8 CSV or Parquet", file=path.name) from error
-    if texts:
-        table[slices] = pd.Series(texts, dtype=object)
-        table[slices] = table[slices].where(table[slices] != "")
-    return table
 
 
 def tabular_classifier(

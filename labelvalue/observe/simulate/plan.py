@@ -96,8 +96,8 @@ class Plan:
                         order = split.pool[self._even(strategy, split.pool, first, rng)]
                         yield from self._fixed(strategy, replicate, order, self.sizes[1:])
                     else:
-                        sizes = self.sizes[1:], self.sizes[:1]
-                        yield from self._each(strategy, replicate, split.pool, first, *sizes)
+                        smallest, larger = self.sizes[:1], self.sizes[1:]
+                        yield from self._each(strategy, replicate, split.pool, first, larger, smallest)
 
     def _fixed(self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int]) -> Iterator[Job]:
         """Trainings on the first rows of an order."""

@@ -176,7 +176,8 @@ def _train(
 def _fit(
     job: Job, size: int, learner: Any, pool: Pool, labelled: np.ndarray, given: np.ndarray, bench: Bench
 ) -> tuple[Trained, dict[str, int], float]:
-    x, y, seed, synthetic = take(pool.x, labelled), given, job.seed(size), {}
+    x, y, seed = take(pool.x, labelled), given, job.seed(size)
+    synthetic: dict[str, int] = {}
     if job.synthetic:
         seed_there = seed_of(seed, SYNTHESIS)
         x, y, synthetic = add_synthetic(x, y, pool.slices[labelled], job.synthetic, bench.synthesise, seed_there)

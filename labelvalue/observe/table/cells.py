@@ -4,7 +4,6 @@ A parser takes a cell (text from a file, or a Python object from a DataFrame) an
 ``None`` for a missing one, or a :class:`Fault`. It knows nothing of files, lines or columns.
 """
 
-import dataclasses
 import datetime as dt
 import math
 import numbers
@@ -22,16 +21,10 @@ from labelvalue.observe.table.schema import MAX_TEXT
 from labelvalue.printing import is_hidden
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.ASCII | re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.'_\s][0-9]{3})+")
 _THOUSANDS = re.compile(r"(\d+(?:[.,]\d+)?)\s?([kM])", re.ASCII)
-_TIME = re.compile(
-    r"(?P<day>\d{4}-\d\d-\d\d)"
-    r"([T ](?P<clock>\d\d:\d\d(:\d\d)?)(\.(?P<fraction>\d{1,9}))?)?"
-    r" ?(?P<zone>Z|[+-]\d\d:?\d\d)?",
-    re.ASCII,
-)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)? ?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 MAX_DIGITS = 50  # characters of a number of which another spelling is proposed
 YEARS = range(1678, 2262)  # years that 64-bit nanoseconds hold
@@ -103,31 +96,26 @@ def fold(text: str) -> str:
 
 def parse_number(cell: object, *, decimal: str = ".") -> object:
     """Return a finite float, ``None`` where the cell is missing, or a fault."""
+    fault = Fault("not a number", "write digits and a decimal point, such as 0.25")
     if cell is None:
         return None
-    if isinstance(cell, bool):
-        return Fault("not a number", "write a number such as 0.25")
-    if isinstance(cell, numbers.Real | Decimal):
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.lower() in _MISSING:
+            return None
+        text = text.replace(decimal, ".")
+        if not _NUMBER.fullmatch(text):
+            return fault
+        number = float(text)
+    elif isinstance(cell, bool) or not isinstance(cell, numbers.Real | Decimal):
+        return fault
+    else:
         try:
             number = float(cell)
         except OverflowError:  # a whole number beyond all floats
             number = math.inf
-        if math.isnan(number):
-            return None
-    elif isinstance(cell, str):
-        text = cell.strip()
-        if text.lower() in _MISSING:
-            return None
-        if decimal != ".":
-            text = text.replace(decimal, ".")
-        if _NUMBER.fullmatch(text):
-            number = float(text)
-        elif _INFINITE.fullmatch(text):
-            number = math.inf
-        else:
-            return Fault("not a number", "write digits and a decimal point, such as 0.25")
-    else:
-        return Fault("not a number", "write a number such as 0.25")
+    if math.isnan(number):
+        return None
     return number if math.isfinite(number) else Fault("not finite", "give a finite number")
 
 
@@ -180,65 +168,35 @@ def find_decimal(columns: Sequence[Sequence[object]]) -> str:
 # --- times ----------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Time:
-    """Nanoseconds since 1970 on the clock that was written; ``zoned`` if that clock is UTC."""
-
-    nanoseconds: int
-    zoned: bool
-
-
 def parse_time(cell: object) -> object:
-    """Return a :class:`Time`, ``None`` where the cell is missing, or a fault."""
+    """Return a :class:`pandas.Timestamp`, with a zone or without, ``None`` where the cell is missing, or a fault."""
     fault = Fault("not a time", "write ISO 8601, such as 2026-11-23T14:05:00+01:00")
     if cell is None or cell is pd.NaT:
         return None
     if isinstance(cell, str):
-        text = cell.strip()
-        if text.lower() in _MISSING:
+        cell = cell.strip()
+        if cell.lower() in _MISSING:
             return None
-        match = _TIME.fullmatch(text)
-        if match is None or (match["zone"] and not match["clock"]):
+        if not _TIME.fullmatch(cell):
             return fault
-        zone = (match["zone"] or "").replace("Z", "+00:00")
-        whole = f"{match['day']}T{match['clock'] or '00:00'}{zone}"
-        try:
-            moment = dt.datetime.fromisoformat(whole)
-        except ValueError:
-            return fault
-        extra = int((match["fraction"] or "").ljust(9, "0"))
-    elif isinstance(cell, pd.Timestamp):
-        extra = cell.microsecond * 1000 + cell.nanosecond
-        moment = cell.to_pydatetime(warn=False).replace(microsecond=0)
-    elif isinstance(cell, dt.datetime):
-        extra = cell.microsecond * 1000
-        moment = cell.replace(microsecond=0)
-    elif isinstance(cell, dt.date):
-        moment, extra = dt.datetime.combine(cell, dt.time()), 0
-    else:
+    elif not isinstance(cell, dt.date):
         return fault
-    if moment.year not in YEARS:
-        return Fault("not a time that can be stored", "give a year from 1678 to 2261")
-    zoned = moment.utcoffset() is not None
-    utc = moment.astimezone(dt.UTC) if zoned else moment.replace(tzinfo=dt.UTC)
-    seconds = int((utc - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds())
-    return Time(seconds * 1_000_000_000 + extra, zoned)
+    try:
+        time = pd.Timestamp(cell)
+    except ValueError:
+        return fault
+    return time if time.year in YEARS else Fault("not a time that can be stored", "give a year from 1678 to 2261")
 
 
-def to_utc(time: Time, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
+def to_utc(time: pd.Timestamp, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
     """Return nanoseconds in UTC; a zone-less time is read in ``zone``, or as UTC without one."""
-    if time.zoned or zone is None:
-        return time.nanoseconds
-    seconds, rest = divmod(time.nanoseconds, 1_000_000_000)
-    clock = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)
-    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC).replace(tzinfo=None) for fold in (0, 1))
-    epoch = dt.datetime(1970, 1, 1)
-    if first != second:
-        back = first.replace(tzinfo=dt.UTC).astimezone(zone).replace(tzinfo=None)
-        if back != clock:
-            return Fault(f"does not exist in {zone.key}", "write the time with its offset")
-        return Fault(f"ambiguous in {zone.key}", "write the time with its offset")
-    return int((first - epoch).total_seconds()) * 1_000_000_000 + rest
+    if time.tz is None and zone is not None:
+        try:
+            time = time.tz_localize(zone)
+        except ValueError as error:
+            what = "does not exist" if "nonexistent" in str(error) else "ambiguous"
+            return Fault(f"{what} in {zone.key}", "write the time with its offset")
+    return int(time.as_unit("ns").value)
 
 
 FORMULA = re.compile(r"(?!-\d+(\.\d+)?\Z)'*[=+\-@\t\r]")

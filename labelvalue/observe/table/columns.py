@@ -15,7 +15,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.table import cells as cell_parsers
-from labelvalue.observe.table.cells import Fault, Parser, Time, fold, parse_cells
+from labelvalue.observe.table.cells import Fault, Parser, fold, parse_cells
 from labelvalue.observe.table.delimited import Table
 from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Form, Metric
 from labelvalue.observe.table.write import csv_parts
@@ -196,9 +196,9 @@ def check_classes(columns: Columns, classes: int | None) -> None:
 
 def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
     """Turn parsed times into nanoseconds in UTC; zoned and zone-less times must not mix."""
-    times: list[Time | None] = columns.values[names.MEASURED_AT]
-    zoned = [i for i, t in enumerate(times) if t is not None and t.zoned]
-    local = [i for i, t in enumerate(times) if t is not None and not t.zoned]
+    times: list[pd.Timestamp | None] = columns.values[names.MEASURED_AT]
+    zoned = [i for i, t in enumerate(times) if t is not None and t.tz is not None]
+    local = [i for i, t in enumerate(times) if t is not None and t.tz is None]
     if zoned and local and zone is None:
         one, other = places(columns, zoned[:1]), places(columns, local[:1])
         why = f"times with a zone ({one}) and without ({other}) are mixed"

@@ -3,7 +3,7 @@
 import os
 import zoneinfo
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from labelvalue.observe.table.columns import (
     places,
 )
 from labelvalue.observe.table.read import read_table
-from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, Form, Metric, choose_metric, read_header
+from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, choose_metric, read_header
 from labelvalue.observe.table.write import is_default
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
@@ -106,8 +106,9 @@ def read_runs(
     >>> read_runs(table)["error"].values.tolist()
     [0.3, 0.22]
     """
-    _check_types(source, metric, direction, encoding, timezone)
-    _check_flags(drop_missing, merge_similar_slices, classes, bounds)
+    texts = {"metric": metric, "direction": direction, "encoding": encoding or 0, "timezone": timezone}
+    flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
+    _check_arguments(source, texts, flags, classes, bounds)
     zone = _zone(timezone)
     table = read_table(source, encoding=encoding)
     header = read_header(table.header, table.file, table.header_line)
@@ -117,12 +118,16 @@ def read_runs(
     if not len(columns) and not table.problems:
         columns.problems.append(Problem(file=table.file, why="0 data rows", fix="add rows"))
     metric = check_protocols(columns, metric) or metric
-    chosen = _choose(columns, header.form, metric, direction, bounds)
+    chosen = None
+    if header.form is not None:
+        counts = header.form == "counts"
+        chosen, problems = choose_metric(metric, direction, bounds, counts=counts, file=columns.file)
+        columns.problems += problems
     check_classes(columns, classes)
     _fill(columns)
     if names.SLICE in table.cells:
         check_slices(columns, merge_similar=merge_similar_slices)
-    if isinstance(chosen, Metric) and header.form == "value" and names.VALUE in columns.values:
+    if chosen is not None and header.form == "value" and names.VALUE in columns.values:
         check_values(columns, chosen)
         check_noise(columns, chosen)
     if not header.problems:
@@ -150,19 +155,6 @@ def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]
     return sorted(problems, key=place)
 
 
-def _choose(
-    columns: Columns, form: Form | None, metric: str | None, direction: str | None, bounds: tuple[float, float] | None
-) -> Metric | None:
-    if form is None:
-        return None
-    counts = form == "counts"
-    chosen = choose_metric(metric, direction, bounds, counts=counts, file=columns.file)
-    if isinstance(chosen, Metric):
-        return chosen
-    columns.problems += chosen
-    return None
-
-
 def _fill(columns: Columns) -> None:
     """Put defaults where cells of optional columns are empty, and add the columns that are absent."""
     for name, column in COLUMNS.items():
@@ -186,34 +178,25 @@ def _zone(name: str | None) -> zoneinfo.ZoneInfo | None:
         raise input_error(f"unknown time zone {name!r}", "give a name such as Europe/Paris") from None
 
 
-def _check_types(source: object, metric: object, direction: object, encoding: object, timezone: object) -> None:
+def _check_arguments(
+    source: object, texts: Mapping[str, object], flags: Mapping[str, object], classes: object, bounds: object
+) -> None:
     if not isinstance(source, str | os.PathLike | pd.DataFrame):
-        got = type(source).__name__
-        raise TypeError(f"source must be a path or a pandas DataFrame, not {got}")
-    texts = {"metric": metric, "direction": direction, "timezone": timezone}
-    for name, value in texts.items():
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} must be text, not {type(value).__name__}")
-    if not isinstance(encoding, str):
-        raise TypeError(f"encoding must be text, not {type(encoding).__name__}")
-
-
-def _check_flags(drop_missing: object, merge_similar_slices: object, classes: object, bounds: object) -> None:
-    flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
-    if classes is not None and (not isinstance(classes, int) or isinstance(classes, bool)):
-        raise TypeError(f"classes must be a whole number, not {type(classes).__name__}")
+        raise TypeError(f"source must be a path or a pandas DataFrame, not {type(source).__name__}")
+    kinds = [(name, value, isinstance(value, str | None), "text") for name, value in texts.items()]
+    kinds += [(name, value, isinstance(value, bool), "True or False") for name, value in flags.items()]
+    whole = isinstance(classes, int | None) and not isinstance(classes, bool)
+    kinds += [("classes", classes, whole, "a whole number"), ("bounds", bounds, _is_pair(bounds), "(lowest, highest)")]
+    for name, value, sound, what in kinds:
+        if not sound:
+            raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
     if isinstance(classes, int) and classes < 2:
         raise input_error(f"{classes} classes", "give a number ≥ 2")
-    if bounds is not None and not _is_pair(bounds):
-        raise TypeError("bounds must be two numbers, (lowest, highest)")
 
 
 def _is_pair(bounds: object) -> bool:
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        return False
+        return bounds is None
     return all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)
 
 

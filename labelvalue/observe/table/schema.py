@@ -214,57 +214,33 @@ COUNTS = CATALOGUE["error_rate"]  # the metric of a table of counts, unless the 
 
 def choose_metric(
     name: str | None, direction: str | None, bounds: tuple[float, float] | None, *, counts: bool, file: str
-) -> Metric | list[Problem]:
+) -> tuple[Metric | None, list[Problem]]:
     """Return the metric of a table, or everything that is wrong with what the user said of it."""
-    if name is None:
-        if counts:
-            return COUNTS
-        known = ", ".join(CATALOGUE)
-        return [Problem(file=file, why=f"metric is not named; one of {known}", fix="give metric='…'")]
-    if name in CATALOGUE:
-        metric = CATALOGUE[name]
-        problems = _contradictions(metric, direction, bounds, file)
-    elif direction is None or bounds is None:
-        return [_unknown(name, file)]
-    else:
-        problems = _custom_problems(name, direction, bounds, file)
-        if problems:
-            return problems
-        metric = Metric(
-            name=name, direction=cast("Direction", direction), lower=float(bounds[0]), upper=float(bounds[1])
-        )
-    if counts and not problems and metric.error_upper != 1.0:
-        why = f"'errors' and 'trials' make a share, and {name!r} is none"
-        problems = [Problem(file=file, why=why, fix="give 'value' and 'stderr', or another metric")]
-    return problems or metric
-
-
-def _unknown(name: str, file: str) -> Problem:
-    starts = [m for m in CATALOGUE if m.startswith(name)] if name else []
-    hint = f"; did you mean {starts[0]!r}?" if starts else did_you_mean(name, CATALOGUE)
     known = ", ".join(CATALOGUE)
-    fix = f"name one of {known}, or give direction and bounds"
-    return Problem(file=file, why=f"unknown metric {quote(name)}{hint}", fix=fix)
-
-
-def _contradictions(
-    metric: Metric, direction: str | None, bounds: tuple[float, float] | None, file: str
-) -> list[Problem]:
-    same_direction = direction in (None, metric.direction)
-    if same_direction and bounds in (None, (metric.lower, metric.upper)):
-        return []
-    why = f"{metric.name!r} is known: {metric.direction} is better, {metric.range}"
-    return [Problem(file=file, why=why, fix="leave direction and bounds out, or take another name")]
-
-
-def _custom_problems(name: str, direction: str, bounds: tuple[float, float], file: str) -> list[Problem]:
-    problems = []
-    if direction not in ("lower", "higher"):
-        why = f"direction {quote(direction)} is not known"
-        problems.append(Problem(file=file, why=why, fix="give 'lower' or 'higher', what is better"))
-    lower, upper = bounds
-    best = upper if direction == "higher" else lower
-    if not lower < upper or not math.isfinite(best):
-        why = f"bounds {bounds!r} of {name!r} are not a range with a finite best value"
-        problems.append(Problem(file=file, why=why, fix="give (lowest, highest), finite on the better side"))
-    return problems
+    found: Metric | None = None
+    wrong: list[tuple[str, str]] = []
+    if name is None and counts:
+        return COUNTS, []
+    if name is None:
+        wrong = [(f"metric is not named; one of {known}", "give metric='…'")]
+    elif name in CATALOGUE:
+        found = CATALOGUE[name]
+        if direction not in (None, found.direction) or bounds not in (None, (found.lower, found.upper)):
+            why = f"{name!r} is known: {found.direction} is better, {found.range}"
+            wrong = [(why, "leave direction and bounds out, or take another name")]
+    elif direction is None or bounds is None:
+        starts = [m for m in CATALOGUE if m.startswith(name)] if name else []
+        hint = f"; did you mean {starts[0]!r}?" if starts else did_you_mean(name, CATALOGUE)
+        wrong = [(f"unknown metric {quote(name)}{hint}", f"name one of {known}, or give direction and bounds")]
+    else:
+        lower, upper = bounds
+        found = Metric(name=name, direction=cast("Direction", direction), lower=float(lower), upper=float(upper))
+        if direction not in ("lower", "higher"):
+            wrong = [(f"direction {quote(direction)} is not known", "give 'lower' or 'higher', what is better")]
+        if not lower < upper or not math.isfinite(upper if direction == "higher" else lower):
+            why = f"bounds {bounds!r} of {name!r} are not a range with a finite best value"
+            wrong.append((why, "give (lowest, highest), finite on the better side"))
+    if found is not None and counts and not wrong and found.error_upper != 1.0:
+        why = f"'errors' and 'trials' make a share, and {name!r} is none"
+        wrong = [(why, "give 'value' and 'stderr', or another metric")]
+    return (None if wrong else found), [Problem(file=file, why=why, fix=fix) for why, fix in wrong]

@@ -123,12 +123,9 @@ def read_dump(
     path: Path,
     records: Sequence[Record] | None,
     columns: Mapping[str, str] | None,
-    metric: str | None,
-    direction: str | None,
-    bounds: tuple[float, float] | None,
-    timezone: str | None,
+    options: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Read a dump of a tracker, or records of its runs; the others are those of :func:`labelvalue.read_mlflow`."""
+    """Read a dump of a tracker, or records of its runs; ``options`` are those of :func:`labelvalue.read_runs`."""
     asked, limits = dict(columns or {}), Limits(rows=MAX_ROWS, cell=LONGEST, fix="write it in parts")
 
     chosen: list[_Chosen] = []
@@ -147,9 +144,8 @@ def read_dump(
         notes.append(
             f"several runs share a {identity!r}; export the table with {tracker.identity[0]!r} to tell them apart"
         )
-    counts: Counter[str] = Counter()
     done = dump[state].str.lower() == FINISHED
-    counts.update(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
+    counts = Counter(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
     rows = _rows(tracker, dump[done], identity, taken, path.name)
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
@@ -164,9 +160,7 @@ def read_dump(
     rows, header = _numbered(rows, notes), table.header
     del table, dump
     try:
-        runs = read_runs(
-            rows.drop(columns="line"), metric=metric, direction=direction, bounds=bounds, timezone=timezone
-        )
+        runs = read_runs(rows.drop(columns="line"), **options)
     except InputError as error:
         theirs = {ours: name for name, ours in tracker.clock.items() if name in header} | dict(taken)
         raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
@@ -258,7 +252,7 @@ def _rows(tracker: Tracker, dump: pd.DataFrame, identity: str, taken: Mapping[st
 def _measured(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out rows without errors or value."""
     results = rows.reindex(columns=[names.ERRORS, names.VALUE], fill_value="")
-    return rows[results.ne("").any(axis=1)].reset_index(drop=True)
+    return rows[(results != "").any(axis=1)].reset_index(drop=True)
 
 
 def _without_measurement(
@@ -337,9 +331,8 @@ def mlflow_runs(address: str) -> list[Record]:
 def _mlflow_run(info: Mapping[str, Any], data: Mapping[str, Any]) -> Record:
     record: Record = {"run_id": info["run_id"], "status": info["status"]}
     record |= {name: _utc(int(info[name]) / 1000) for name in ("start_time", "end_time") if info.get(name)}
-    return record | {
-        f"{kind}.{one['key']}": one["value"] for kind in ("params", "metrics", "tags") for one in data.get(kind, [])
-    }
+    every = ((kind, one) for kind in ("params", "metrics", "tags") for one in data.get(kind, []))
+    return record | {f"{kind}.{one['key']}": one["value"] for kind, one in every}
 
 
 def _utc(seconds: float) -> str:
@@ -452,7 +445,8 @@ def read_mlflow(
     """
     records = mlflow_runs(source) if is_address(source) else None
     path = Path(source) if records is None else Path("runs of the server")
-    return read_dump(MLFLOW, path, records, columns, metric, direction, bounds, timezone)
+    options = {"metric": metric, "direction": direction, "bounds": bounds, "timezone": timezone}
+    return read_dump(MLFLOW, path, records, columns, options)
 
 
 def read_wandb(
@@ -500,4 +494,5 @@ def read_wandb(
     """
     path = Path(source)
     records = wandb_runs(path) if path.is_dir() else None
-    return read_dump(WANDB, path, records, columns, metric, direction, bounds, timezone)
+    options = {"metric": metric, "direction": direction, "bounds": bounds, "timezone": timezone}
+    return read_dump(WANDB, path, records, columns, options)
