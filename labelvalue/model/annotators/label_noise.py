@@ -18,11 +18,9 @@ from labelvalue.model.annotators.judgements import (
     log_confusion,
     log_prevalence,
     log_right,
-    log_shares,
 )
 from labelvalue.model.annotators.work import share_as_stated
 from labelvalue.model.curve.effective_labels import useless_share
-from labelvalue.model.curve.families import softplus
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
@@ -119,11 +117,12 @@ def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.nda
         return total
     draws = thinned(posterior)
     step = max(1, BLOCK // (classes * max(judgements["group_code"].shape[1], 1)))
+    groups = judgements["group_slice"].values, judgements["group_annotator"].values
     for levels in draws:
-        tables = _tables(levels, judgements, classes)
+        table, prevalence = log_confusion(levels_of(levels), *groups, classes), log_prevalence(levels)
         for start in range(0, patterns, step):
             part = slice(start, start + step)
-            total[part] += _weighed(levels, judgements, tables, part)
+            total[part] += _weighed(judgements, table, prevalence, part)
     total /= len(draws)
     truth = judgements["truth"].values
     known = np.flatnonzero(truth >= 0)
@@ -132,32 +131,13 @@ def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.nda
     return total
 
 
-def _tables(levels: dict[str, np.ndarray], judgements: xr.Dataset, classes: int) -> tuple[np.ndarray, ...]:
-    """Log probability of each label given each class, by group: whole, or in the parts that many classes have."""
-    groups = judgements["group_slice"].values, judgements["group_annotator"].values
-    if classes <= DENSE_CLASSES:
-        return (log_confusion(levels_of(levels), *groups, classes),)
-    logit = log_right({k: v for k, v in levels.items() if k in ("ability", "of_slice", "of_class")}, *groups)
-    return -softplus(-logit), -softplus(logit), log_shares(levels, None, classes)[0].T
-
-
-def _weighed(
-    levels: dict[str, np.ndarray], judgements: xr.Dataset, tables: tuple[np.ndarray, ...], part: slice
-) -> np.ndarray:
+def _weighed(judgements: xr.Dataset, table: np.ndarray, prevalence: np.ndarray, part: slice) -> np.ndarray:
+    """Probabilities of classes for some patterns, given those of each label, (group, true class, label given)."""
     group, label = judgements["group_code"].values[part], judgements["label_code"].values[part]
-    prevalence = log_prevalence(levels)
-    of_slice = judgements["slice_code"].values[part] if prevalence.shape[0] > 1 else np.zeros(len(group), dtype=int)
-    log_share = prevalence[of_slice].copy()
+    log_share = prevalence[judgements["slice_code"].values[part] * (len(prevalence) > 1)]
     for vote in range(group.shape[1]):
         given = np.flatnonzero(group[:, vote] >= 0)
-        who, said = group[given, vote], label[given, vote]
-        if len(tables) == 1:
-            log_share[given] += tables[0][who, :, said]
-        else:
-            right, wrong, shares = tables
-            told = wrong[who] + shares[said]
-            told[np.arange(given.size), said] = right[who, said]
-            log_share[given] += told
+        log_share[given] += table[group[given, vote], :, label[given, vote]]
     weight = np.exp(log_share - log_share.max(axis=1, keepdims=True))
     return weight / weight.sum(axis=1, keepdims=True)
 

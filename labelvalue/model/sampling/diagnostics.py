@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import fft, special
 
 from labelvalue import names
 from labelvalue.numerals import TAILS
@@ -191,6 +190,8 @@ def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
     Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
     R-hat", Bayesian Analysis 16; Šidák (1967) for the number of scalars.
     """
+    from scipy import special  # only a fit needs it
+
     each = -np.expm1(np.log1p(-FALSE_ALARM) / (2 * ess.size))
     by_chance = special.chdtri(halves - 1, each) / (halves - 1)
     return np.maximum(OK.rhat, np.sqrt(1.0 + by_chance * halves / np.maximum(ess, 1.0)))
@@ -264,6 +265,8 @@ def _split(draws: np.ndarray) -> np.ndarray:
 
 def _normal_scores(halves: np.ndarray) -> np.ndarray:
     """Ranks among all draws of a scalar, as quantiles of a standard normal."""
+    from scipy import special
+
     ranks = pd.DataFrame(halves.reshape(len(halves), -1).T).rank().to_numpy().T
     return special.ndtri((ranks - 0.375) / (ranks.shape[1] + 0.25)).reshape(halves.shape)
 
@@ -277,6 +280,8 @@ def _rhat(halves: np.ndarray) -> np.ndarray:
 
 def _ess(halves: np.ndarray) -> np.ndarray:
     """Effective sample size by Geyer's initial monotone sequence, shape (scalar)."""
+    from scipy import fft
+
     count = halves.shape[2]
     centred = halves - halves.mean(2, keepdims=True)
     length = fft.next_fast_len(2 * count, real=True)

@@ -60,7 +60,9 @@ def joined(labels: Iterable[str]) -> str:
 
 
 def find(record: Any, path: str) -> tuple[bool, Any]:
-    """Follow a dotted path into a record; keys may hold dots themselves."""
+    """Follow a dotted path of keys, and places in lists, into a record; keys may hold dots themselves."""
+    if isinstance(record, list):
+        record = {str(place): one for place, one in enumerate(record)}
     if not isinstance(record, Mapping):
         return False, None
     if path in record:

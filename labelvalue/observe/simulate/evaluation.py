@@ -209,7 +209,7 @@ def _from_tables(metric: str, tables: np.ndarray, positive: int | None) -> np.nd
     each = np.where(real > 0, each, np.nan)
     if positive is not None and metric != "balanced_accuracy":
         return each[:, positive]
-    return _nanmean(each)
+    return np.nanmean(each, axis=1)
 
 
 # --- from probabilities ---------------------------------------------------------------------------
@@ -272,12 +272,6 @@ def _weights(items: int) -> np.ndarray:
     shifted = drawn + items * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(shifted.ravel(), minlength=RESAMPLES * items).reshape(RESAMPLES, items)
     return np.concatenate([np.ones((1, items)), counts])
-
-
-def _nanmean(each: np.ndarray) -> np.ndarray:
-    there = ~np.isnan(each)
-    with np.errstate(invalid="ignore"):
-        return np.where(there, each, 0.0).sum(axis=1) / there.sum(axis=1)
 
 
 def _spread(values: np.ndarray) -> float:

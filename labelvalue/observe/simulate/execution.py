@@ -25,7 +25,6 @@ from types import TracebackType
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.simulate.learners import is_estimator, seeded
@@ -116,32 +115,6 @@ class Checkpoint:
 
     def _path(self, key: Key) -> Path:
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.json"
-
-
-def digest(*tables: Any) -> str:
-    """Return a digest of the content of tables, arrays and sparse matrices."""
-    total = hashlib.sha256()
-    for table in tables:
-        if table is None:
-            continue
-        if isinstance(table, pd.DataFrame | pd.Series):
-            columns = list(table.columns) if isinstance(table, pd.DataFrame) else []
-            total.update(repr(columns).encode())
-            total.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-        elif hasattr(table, "tocsr"):
-            sparse = table.tocsr()
-            for part in (sparse.data, sparse.indices, sparse.indptr):
-                total.update(np.ascontiguousarray(part).tobytes())
-        else:
-            array = np.asarray(table)
-            flat = pd.Series(array.ravel()) if array.dtype.kind == "O" else None
-            total.update(f"{array.shape} {array.dtype}".encode())
-            total.update(
-                np.ascontiguousarray(array).tobytes()
-                if flat is None
-                else pd.util.hash_pandas_object(flat.astype(str), index=False).to_numpy().tobytes()
-            )
-    return total.hexdigest()
 
 
 def describe_learner(learner: Any) -> str:

@@ -190,6 +190,7 @@ def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
 
 def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return records of JSON as a table of what is wanted and of every plain value, and the place of every record."""
+    from labelvalue.observe.exports.judgements import find
     from labelvalue.observe.exports.streams import beginning, json_lines, json_records, open_export
 
     rows: list[dict[str, Any]] = []
@@ -201,24 +202,10 @@ def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequenc
                 why, fix = f"record {place} is no object", "write one object with its columns for each example"
                 raise input_error(why, fix, file=path.name, line=place)
             plain = {str(key): value for key, value in record.items() if not isinstance(value, list | Mapping)}
-            row = plain | {name: _inside(record, name) for name in wanted}
+            row = plain | {name: find(record, name)[1] for name in wanted}
             rows.append({name: _plain(value, path, place, name) for name, value in row.items()})
             places.append(place)
     return pd.DataFrame(rows).infer_objects(), places
-
-
-def _inside(record: Any, path: str) -> Any:
-    """Follow a path of keys, and places in lists, into a record; ``None`` where it ends before."""
-    if isinstance(record, Mapping) and path in record:
-        return record[path]
-    for key in path.split("."):
-        if isinstance(record, Mapping):
-            record = record.get(key)
-        elif isinstance(record, list) and key.isdigit() and int(key) < len(record):
-            record = record[int(key)]
-        else:
-            return None
-    return record
 
 
 def _plain(value: Any, path: Path, place: int, column: str) -> Any:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -31,7 +32,6 @@ from labelvalue.observe.simulate.execution import (
     Tracker,
     choose_engine,
     describe_learner,
-    digest,
     is_over,
     tell_learners,
 )
@@ -49,18 +49,10 @@ from labelvalue.observe.simulate.strategies import (
     fresh_seed,
 )
 from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
-from labelvalue.observe.simulate.synthetic import GENERATORS, Synthesise, find_generator
+from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
 from labelvalue.observe.simulate.training import Bench, Job, Key, Outcome, Pool, run_job
 from labelvalue.observe.table.cells import Fault, parse_slice
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
-
-
-def choose_protocol(protocol: Protocol | None, given: Mapping[str, object]) -> Protocol:
-    """Return the protocol with the settings that were given by name in the place of its own."""
-    if protocol is not None and not isinstance(protocol, Protocol):
-        raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
-    named = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(protocol or Protocol(), **named)  # type: ignore[arg-type]
 
 
 def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
@@ -113,17 +105,6 @@ def told_apart_by_blanks(y: Any) -> list[Problem]:
             why = f"the same as the class {quote(first[kind.strip()])} but for blanks around it"
             found.append(Problem(line=row, column="y", value=kind, why=why, fix="strip the labels: y.str.strip()"))
     return found
-
-
-def check_sizes(sizes: Sequence[int], pool: int) -> list[int]:
-    """Return ascending training-set sizes that the pool can serve."""
-    why = f"not between 2 and the {pool} rows that are left to train on"
-    problems = [
-        Problem(column="sizes", value=size, why=why, fix="change it") for size in sizes if not 2 <= size <= pool
-    ]
-    if problems:
-        raise InputError(problems)
-    return list(sizes)
 
 
 def choose_metric(protocol: Protocol, learners: Mapping[str, Any]) -> str:
@@ -203,13 +184,6 @@ def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: 
     return problems
 
 
-def check_generator(generator: str | Callable[..., Any]) -> None:
-    """Refuse the name of a generator that there is not."""
-    if isinstance(generator, str) and generator not in GENERATORS:
-        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
-        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")
-
-
 def prepare(
     protocol: Protocol,
     learners: Mapping[str, Any],
@@ -248,8 +222,9 @@ def prepare(
         sizes, chosen = choose_sizes(pool, protocol, texts[free], codes[free] if codes.size else None)
         said = [chosen, *said]
     else:
-        sizes = check_sizes(protocol.sizes, pool)
-    check_generator(protocol.generator)
+        sizes, why = list(protocol.sizes), f"not between 2 and the {pool} rows that are left to train on"
+        if beyond := [size for size in sizes if not 2 <= size <= pool]:
+            raise InputError(Problem(column="sizes", value=size, why=why, fix="change it") for size in beyond)
     made = functools.partial(
         make_evaluations, suites=protocol.suites, held=held, x=X, y=y, slices=texts, entropy=entropy
     )
@@ -336,7 +311,7 @@ class Simulation:
             "random_state": self.plan.protocol.random_state,
             "protocol": self.plan.protocol.to_toml(),
             "learners": {name: describe_learner(learner) for name, learner in self.learners.items()},
-            "data": digest(self.x, self.y, self.plan.slices, self.metadata),
+            "data": joblib.hash((self.x, self.y, self.plan.slices, self.metadata)),
             "evaluation": hashlib.sha256(repr(ids).encode()).hexdigest(),
         }
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from labelvalue.observe.simulate.learners import take
 from labelvalue.problems import did_you_mean, input_error, quote
-from labelvalue.settings import Positive, Settings, Share, Text, listed, word
+from labelvalue.settings import Checks, Positive, Settings, Share, Text, is_number, listed, word
 
 NOISE_KINDS = ("uniform", "class_conditional", "annotators")
 ANNOTATORS = 5  # annotators of the kind ``annotators``; each labels a random fifth of the rows
@@ -185,8 +185,17 @@ class WrongEvaluation(Settings, CopySuite):
         return Copy(x, out, np.arange(y.size))
 
 
+def _mix(checks: Checks, key: str, given: Any) -> Any:
+    """Expect a share of each class; what is kept is in order, its classes as text."""
+    shares = given.values() if isinstance(given, Mapping) else ()
+    if not shares or not all(is_number(share) and 0 < share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        checks.wrong(key, f"shares {quote(given)} are not all > 0 with sum 1", "give a share per class")
+        return given
+    return {str(name): float(share) for name, share in sorted(given.items(), key=lambda item: str(item[0]))}
+
+
 @dataclasses.dataclass(frozen=True)
-class ClassMix(CopySuite):
+class ClassMix(Settings, CopySuite):
     """A stated mix of classes: as a suite, of each slice's holdout; as a strategy, of the training set.
 
     Parameters
@@ -200,15 +209,7 @@ class ClassMix(CopySuite):
     'mix no=0.8 yes=0.2'
     """
 
-    shares: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        given = self.shares if isinstance(self.shares, Mapping) else {}
-        if not given or not all(map(_is_share, given.values())) or abs(sum(given.values()) - 1) > 1e-9:
-            why = f"shares {quote(self.shares)} are not all > 0 with sum 1"
-            raise input_error(why, "give a share per class", column="shares")
-        shares = {str(k): float(v) for k, v in sorted(given.items(), key=lambda item: str(item[0]))}
-        object.__setattr__(self, "shares", shares)
+    shares: Annotated[Mapping[str, float], _mix]
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -246,10 +247,6 @@ def _change_columns(x: Any, change: Callable[[np.ndarray], np.ndarray], *, numer
                 changed = changed.astype(kind)
             out.isetitem(place, changed)  # type: ignore[arg-type]
     return out if isinstance(x, pd.DataFrame) else out.to_numpy()
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
 HOLDOUT = "holdout"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from labelvalue.observe.simulate.learners import stack, take
+from labelvalue.problems import did_you_mean, input_error, quote
 
 NEIGHBOURS = 5  # neighbours among which ``smote`` chooses
 BLUR = 0.1  # noise of ``bootstrap`` on a number, in standard deviations of its column
@@ -46,7 +47,9 @@ def smote(x: Any, y: np.ndarray, n: int, seed: int, *, numeric_target: bool = Fa
     return made, target
 
 
-def noisy_bootstrap(x: Any, y: np.ndarray, n: int, seed: int) -> tuple[Any, np.ndarray]:
+def noisy_bootstrap(
+    x: Any, y: np.ndarray, n: int, seed: int, *, numeric_target: bool = False
+) -> tuple[Any, np.ndarray]:
     """Make examples by drawing rows with replacement and adding a little noise to their numbers."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(y.size, size=n)
@@ -57,14 +60,17 @@ def noisy_bootstrap(x: Any, y: np.ndarray, n: int, seed: int) -> tuple[Any, np.n
     return _each_column(x, blur, lambda values: values[drawn]), y[drawn]
 
 
-GENERATORS = ("smote", "bootstrap")
+GENERATORS = {"smote": smote, "bootstrap": noisy_bootstrap}
 
 
 def find_generator(generator: str | Synthesise, *, numeric_target: bool) -> Synthesise:
     """Return the generator of a name; one's own is returned as it is."""
     if not isinstance(generator, str):
         return generator
-    return functools.partial(smote, numeric_target=numeric_target) if generator == "smote" else noisy_bootstrap
+    if generator not in GENERATORS:
+        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
+        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")
+    return functools.partial(GENERATORS[generator], numeric_target=numeric_target)
 
 
 def _neighbours(features: np.ndarray, groups: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
