@@ -7,7 +7,7 @@ import pytest
 
 from labelvalue import fit, impact, load_fit, names, predict_gain, summarise, testing
 from labelvalue.interventions import gain_over_learners
-from labelvalue.model.curve.effective_labels import measured_error, observed_ratio, true_labels
+from labelvalue.model.curve.families import measured_error, observed_ratio, true_labels
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.data_checks import shape_surprise

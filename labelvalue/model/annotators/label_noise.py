@@ -20,7 +20,7 @@ from labelvalue.model.annotators.judgements import (
     log_right,
 )
 from labelvalue.model.annotators.work import share_as_stated
-from labelvalue.model.curve.effective_labels import useless_share
+from labelvalue.model.curve.families import useless_share
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling

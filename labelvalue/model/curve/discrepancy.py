@@ -17,11 +17,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import observed_ratio, true_labels
-from labelvalue.model.curve.families import HALF_LABEL, above_log, integrated_walk, run_variance
+from labelvalue.model.curve.families import above_log, integrated_walk, observed_ratio, run_variance, true_labels
 from labelvalue.model.curve.observations import (
     CURVE,
     CURVE_KEYS,
+    HALF_LABEL,
     KNOT,
     KNOTS_PER_DOUBLING,
     SLOT,

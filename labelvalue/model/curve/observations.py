@@ -12,10 +12,10 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import is_number
 
+HALF_LABEL = 0.5  # stands for a training set without own labels, as in Haldane's correction: no logarithm of 0 is taken
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""

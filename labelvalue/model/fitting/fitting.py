@@ -19,11 +19,11 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import set_evaluation_noise, useless_share
+from labelvalue.model.curve.families import set_evaluation_noise, useless_share
 from labelvalue.model.curve.observations import CURVE, discounted, observe
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.fitting import data_checks
-from labelvalue.model.fitting.blending import blend
+from labelvalue.model.fitting.derived import blend
 from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items, noted
 from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, model_source
 from labelvalue.model.prior.priors import Prior, suited
@@ -147,7 +147,7 @@ def fit(
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(names.INNER)]]
     flags = data_checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
-    diagnostics = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
+    diagnostics = dataclasses.replace(diagnostics, flags=data_checks.flags_by_slice(flags, observations))
     judged = _judge_flags(diagnostics, flags, data_checks.misfit_reason(flags, observations))
     doing(f"verdict: {judged.verdict}", still="judging what came", show=progress)
     stats = tree["sample_stats"].to_dataset()

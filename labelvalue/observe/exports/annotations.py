@@ -29,10 +29,9 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.importers import importer, layouts
-from labelvalue.observe.table.cells import Fault, Parser, guard, parse_count, parse_number, parse_time
 from labelvalue.observe.table.delimited import MAX_BYTES, Limits, Table
-from labelvalue.observe.table.read import AT_ONCE, read_table
-from labelvalue.observe.table.schema import repeated
+from labelvalue.observe.table.files import AT_ONCE, read_table
+from labelvalue.observe.table.schema import Fault, Parser, guard, parse_count, parse_number, parse_time, repeated
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.server import is_address
 from labelvalue.storage import write_whole

@@ -18,10 +18,9 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.streams import open_export
-from labelvalue.observe.table.cells import YEARS, Fault, parse_text
 from labelvalue.observe.table.delimited import MAX_PROBLEMS, Limits, Rows, once
-from labelvalue.observe.table.read import open_table
-from labelvalue.observe.table.schema import NOT_A_TIME, repeated
+from labelvalue.observe.table.files import open_table
+from labelvalue.observe.table.schema import NOT_A_TIME, YEARS, Fault, parse_text, repeated
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
 LONGEST = 3600.0  # seconds above which a duration is that of a forgotten page

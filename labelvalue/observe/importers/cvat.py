@@ -24,9 +24,8 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.exports.streams import CHUNK, SIGNATURE, beginning, decode, open_export, open_members
-from labelvalue.observe.table.cells import Fault, parse_count, parse_number
 from labelvalue.observe.table.delimited import MAX_KEPT, Limits, once, open_rows
-from labelvalue.observe.table.schema import repeated
+from labelvalue.observe.table.schema import Fault, parse_count, parse_number, repeated
 from labelvalue.problems import InputError, Problem, input_error, listed
 from labelvalue.settings import MAX_COUNT
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from labelvalue.observe.table.cells import unguard
+from labelvalue.observe.table.schema import unguard
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def read_table(
 def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the table, and the line in the file of every row."""
     from labelvalue.observe.table.delimited import Limits
-    from labelvalue.observe.table.read import ParquetRows, open_table, read_frame
+    from labelvalue.observe.table.files import ParquetRows, open_table, read_frame
     from labelvalue.observe.table.schema import repeated
 
     with open_table(path, Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")) as rows:

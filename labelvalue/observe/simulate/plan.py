@@ -12,7 +12,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
 from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
@@ -27,7 +26,7 @@ from labelvalue.observe.simulate.strategies import (
     stream,
 )
 from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, draw_wrong_labels
-from labelvalue.observe.simulate.training import RANDOM, Job, Key, Outcome
+from labelvalue.observe.simulate.training import COUNTED, RANDOM, EvaluationSet, Job, Key, Outcome
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
 from labelvalue.printing import as_lines

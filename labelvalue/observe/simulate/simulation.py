@@ -15,16 +15,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.simulate.evaluation import (
-    NUMERIC,
-    PROBABILISTIC,
-    EvaluationSet,
-    Scorer,
-    make_evaluations,
-    make_splits,
-    positions,
-    rows_held,
-)
 from labelvalue.observe.simulate.execution import (
     Call,
     Checkpoint,
@@ -50,8 +40,23 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
 from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
-from labelvalue.observe.simulate.training import Bench, Job, Key, Outcome, Pool, run_job
-from labelvalue.observe.table.cells import Fault, parse_slice
+from labelvalue.observe.simulate.training import (
+    NUMERIC,
+    PROBABILISTIC,
+    Bench,
+    EvaluationSet,
+    Job,
+    Key,
+    Outcome,
+    Pool,
+    Scorer,
+    make_evaluations,
+    make_splits,
+    positions,
+    rows_held,
+    run_job,
+)
+from labelvalue.observe.table.schema import Fault, parse_slice
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
 

@@ -14,11 +14,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.table import cells as cell_parsers
-from labelvalue.observe.table.cells import Fault, Parser, fold, parse_cells
+from labelvalue.observe.table import schema as parsers
 from labelvalue.observe.table.delimited import Table
-from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Form, Metric
-from labelvalue.observe.table.write import csv_parts
+from labelvalue.observe.table.files import csv_parts
+from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Fault, Form, Metric, Parser, fold, parse_cells
 from labelvalue.printing import as_lines
 from labelvalue.problems import Problem, quote, some_of
 
@@ -116,18 +115,18 @@ def _required(form: Form | None, present: Iterable[str]) -> set[str]:
 def _parser(name: str, decimal: str) -> Parser:
     column = COLUMNS[name]
     if name == names.SLICE:
-        return cell_parsers.parse_slice
+        return parsers.parse_slice
     if column.kind == "text":
-        return cell_parsers.parse_text
+        return parsers.parse_text
     if column.kind == "time":
-        return cell_parsers.parse_time
+        return parsers.parse_time
     if column.kind == "count":
         return functools.partial(_count, name=name, decimal=decimal)
-    return functools.partial(cell_parsers.parse_number, decimal=decimal)
+    return functools.partial(parsers.parse_number, decimal=decimal)
 
 
 def _count(cell: object, *, name: str, decimal: str) -> object:
-    count = cell_parsers.parse_count(cell, decimal=decimal, mean=name == names.ERRORS)
+    count = parsers.parse_count(cell, decimal=decimal, mean=name == names.ERRORS)
     negative = isinstance(count, Fault) and count.why == "must be ≥ 0"
     if name == names.TRIALS and (count == 0 or negative):
         return Fault("must be ≥ 1", "give the size of the evaluation set")
@@ -208,7 +207,7 @@ def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
         columns.notes.append(f"{len(local)} times without a zone read as UTC")
     utc: list[int | None] = []
     for row, told in enumerate(times):
-        moment = None if told is None else cell_parsers.to_utc(told, zone)
+        moment = None if told is None else parsers.to_utc(told, zone)
         if isinstance(moment, Fault):
             columns.fault(row, names.MEASURED_AT, *moment)
             moment = None

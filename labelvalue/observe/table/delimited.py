@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from labelvalue.observe.table.cells import find_decimal, unguard
+from labelvalue.observe.table.schema import find_decimal, unguard
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.reading import open_regular
 

@@ -14,8 +14,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.exports.annotations import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
-from labelvalue.observe.simulate.evaluation import COUNTED
 from labelvalue.observe.simulate.protocol import beside, measured_by, read_protocol
+from labelvalue.observe.simulate.training import COUNTED
 from labelvalue.observe.table.columns import (
     Columns,
     assemble,
@@ -30,9 +30,8 @@ from labelvalue.observe.table.columns import (
     parse_columns,
     places,
 )
-from labelvalue.observe.table.read import read_table
+from labelvalue.observe.table.files import is_default, read_table
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, choose_metric, read_header
-from labelvalue.observe.table.write import is_default
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
 

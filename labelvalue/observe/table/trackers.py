@@ -15,11 +15,10 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.exports.judgements import cell_text
-from labelvalue.observe.table.cells import parse_number
 from labelvalue.observe.table.delimited import Limits, Table
-from labelvalue.observe.table.read import read_table
+from labelvalue.observe.table.files import read_table
 from labelvalue.observe.table.runs import read_runs
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, parse_number, repeated
 from labelvalue.printing import as_lines
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 from labelvalue.reading import parse_json, read_text

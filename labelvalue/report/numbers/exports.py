@@ -17,7 +17,7 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import readable
-from labelvalue.observe.table.cells import guard_cells
+from labelvalue.observe.table.schema import guard_cells
 from labelvalue.observe.table.trackers import ask_mlflow
 from labelvalue.problems import StorageError, input_error
 from labelvalue.report.words.wording import likely, percent
