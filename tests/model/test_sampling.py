@@ -9,6 +9,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue.model.sampling import sampling
+from labelvalue.model.sampling.compiled import CompiledModel, Layout
 from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.sampling import Compiled, sample
 
@@ -27,8 +28,8 @@ def tree(kind, seed):
     return xr.DataTree.from_dict({"posterior": xr.Dataset({"a": (one, a)}), "sample_stats": xr.Dataset(stats)})
 
 
-LAYOUT = SimpleNamespace(names=("a", "b", "b_log__"), shapes=((), (3,), (3,)), inputs=4)
-MODEL = SimpleNamespace(layout=LAYOUT, dims={"b": ("curve",)})
+LAYOUT = Layout(("a", "b", "b_log__"), ((0, 1), (1, 4), (4, 7)), ((), (3,), (3,)), inputs=4, outputs=7)
+MODEL = CompiledModel(LAYOUT, {"b": ("curve",)}, {}, None, None, None, {})
 
 
 @pytest.fixture

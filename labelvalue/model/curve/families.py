@@ -1,9 +1,9 @@
 """What all curve families share, written once: the floor, elasticities, what a training set amounts to, and its noise.
 
 What is arithmetic of curves runs on floats, NumPy arrays, DataArrays and PyTensor variables alike, so that the model
-that is fitted and the forecast made from it cannot disagree. The noise is that of evaluation, of training, and the shape
-discrepancy (docs/statistics/engine.md). Effective labels: those of other slices count for their transfer, those that a
-strategy chose for its efficiency, diverse ones for more; wrong labels are taken to be of other classes at random.
+that is fitted and the forecast made from it cannot disagree. The noise is that of evaluation, of training, and the
+shape discrepancy (docs/statistics/engine.md). Effective labels: those of other slices count for their transfer, those
+that a strategy chose for its efficiency, diverse ones for more; wrong labels are of other classes at random.
 """
 
 import dataclasses

@@ -99,18 +99,9 @@ NO_DRAWS = {"rhat": np.inf, "rhat_allowed": OK.rhat, "stuck": 1.0} | dict.fromke
 
 def no_draws(compiled: CompiledModel) -> xr.DataTree:
     """Make what stands for the draws of a sampler that stopped: one of NaN, so that the refused fit is complete."""
-    one = names.SAMPLE
-    shapes = dict(zip(compiled.layout.names, compiled.layout.shapes, strict=True))
-    posterior = {}
-    for name, shape in shapes.items():
-        dims = compiled.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
-        if not name.endswith("__"):
-            posterior[name] = ((*one, *dims), np.full((1, 1, *shape), np.nan))
-    stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
-    coords = {names.CHAIN: [0], names.DRAW: [0]}
-    return xr.DataTree.from_dict(
-        {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, coords)}
-    )
+    shapes = zip(compiled.layout.names, compiled.layout.shapes, strict=True)
+    variables = {name: np.full((1, 1, *shape), np.nan) for name, shape in shapes if not name.endswith("__")}
+    return compiled.tree(variables, {"diverging": np.zeros((1, 1), bool), "energy": np.full((1, 1), np.nan)})
 
 
 def wants_smaller_steps(figures: Mapping[str, float]) -> bool:

@@ -139,11 +139,8 @@ def add_annotations(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame,
 
 def _differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
     """Tell row by row whether two tables differ in anything but the batch."""
-    differ = np.zeros(len(one), dtype=bool)
-    for name in CONTENT:
-        a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
-        differ |= ((a != b) & ~(a.isna() & b.isna())).to_numpy(dtype=bool)
-    return differ
+    one, other = (table[CONTENT].reset_index(drop=True) for table in (one, other))
+    return ((one != other) & ~(one.isna() & other.isna())).any(axis=1).to_numpy()
 
 
 def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
