@@ -202,8 +202,9 @@ def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit
 
     def compiled(model):
         shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
-        layout = SimpleNamespace(names=tuple(shapes), shapes=tuple(shapes.values()), inputs=4)
-        return Compiled(SimpleNamespace(layout=layout, dims=model.named_vars_to_dims), "there are no curves")
+        layout = Layout(tuple(shapes), (), tuple(shapes.values()), inputs=4, outputs=0)
+        made = CompiledModel(layout, model.named_vars_to_dims, {}, None, None, None, {})
+        return Compiled(made, "there are no curves")
 
     def stops(*_, **__):
         raise RuntimeError("All initialization points failed")
