@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +127,11 @@ def stack(tables: list[Any]) -> Any:
     return np.concatenate(tables)
 
 
-LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")  # training recipes known by name
+LEARNERS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "hist_gradient_boosting": ("ensemble", "HistGradientBoostingClassifier", {}),
+    "logistic_regression": ("linear_model", "LogisticRegression", {"max_iter": 1_000}),
+    "random_forest": ("ensemble", "RandomForestClassifier", {"n_estimators": 200, "min_samples_leaf": 2}),
+}  # training recipes known by name
 OF_TEXTS = ("logistic_regression",)  # those that take texts, as TF-IDF of words and pairs of words
 MAX_ROWS, MAX_CELL = 20_000_000, 1024**2  # examples, and characters of a cell
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
@@ -226,14 +230,17 @@ def _plain(value: Any, path: Path, place: int, column: str) -> Any:
 def _typed(rows: Rows, path: Path, slices: str) -> pd.DataFrame:
     """Return columns of the kinds that pandas tells, but slices as text: it takes NA for a gap and 007 for 7."""
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             rows.again(), sep=rows.separator, names=list(rows.header), header=0, index_col=False,
             encoding=rows.encoding, decimal="." if rows.separator == "," else ",", low_memory=False,
-            converters={slices: lambda cell: unguard(cell) or None},
+            converters={slices: lambda cell: f"={unguard(cell)}"},
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         why = f"cannot be read: {error}"
         raise input_error(why, "save it again as UTF-8 CSV or Parquet", file=path.name) from error
+    if slices in table:
+        table[slices] = table[slices].str[1:].where(table[slices] != "=")
+    return table
 
 
 def tabular_classifier(
@@ -275,7 +282,7 @@ def learners_of(
             return text_classifier(learner=name, random_state=random_state)
         return tabular_classifier(features, learner=name, random_state=random_state)
 
-    default = OF_TEXTS if isinstance(features, pd.Series) else LEARNERS
+    default = OF_TEXTS if isinstance(features, pd.Series) else [*LEARNERS]
     return {name: named_learner(name) if ":" in name else known(name) for name in wanted or default[:1]}
 
 
@@ -307,7 +314,7 @@ def naming_rows(features: pd.DataFrame) -> list[Any]:
     return named if len(named) < features.shape[1] else []
 
 
-def _known(learner: str, known: Sequence[str]) -> None:
+def _known(learner: str, known: Collection[str]) -> None:
     if learner not in known:
         of = " of texts" if tuple(known) == OF_TEXTS else ""
         why = f"unknown learner{of} {quote(learner)}{did_you_mean(learner, known)}"
@@ -350,15 +357,9 @@ def preparation(features: pd.DataFrame) -> ColumnTransformer:
     )
 
 
-def _classifier(learner: str, random_state: int | None) -> object:
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    if learner == "logistic_regression":
-        return LogisticRegression(max_iter=1_000, random_state=random_state)
-    if learner == "random_forest":
-        return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=random_state)
-    return HistGradientBoostingClassifier(random_state=random_state)
+def _classifier(learner: str, random_state: int | None) -> Any:
+    module, name, options = LEARNERS[learner]
+    return getattr(importlib.import_module(f"sklearn.{module}"), name)(**options, random_state=random_state)
 
 
 def comparable(x: Any) -> Any:

@@ -20,7 +20,6 @@ from labelvalue.observe.simulate.strategies import (
     ORDERED,
     Clusters,
     Split,
-    bootstrap_order,
     fill_quotas,
     nested_order,
     stream,
@@ -77,8 +76,8 @@ class Plan:
         """Yield the trainings of fixed orders one by one, and those of strategies in a row; learners share subsets."""
         for replicate, split in enumerate(self.splits):
             rng = stream(self.entropy, ORDER, replicate)
-            draw = bootstrap_order if self.protocol.resampling == "bootstrap" else nested_order
-            start = draw(self.slice_codes[split.pool], self.sizes, self.protocol.jitter, rng)
+            slices, again = self.slice_codes[split.pool], self.protocol.resampling == "bootstrap"
+            start = nested_order(slices, self.sizes, self.protocol.jitter, rng, again=again)
             for number, strategy in enumerate(self.protocol.strategies):
                 rng = stream(self.entropy, CHOICE, number, replicate)
                 if strategy == RANDOM:
