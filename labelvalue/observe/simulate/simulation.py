@@ -38,8 +38,7 @@ from labelvalue.observe.simulate.strategies import (
     find_clusters,
     fresh_seed,
 )
-from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
-from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
+from labelvalue.observe.simulate.suites import ClassMix, Synthesise, WrongEvaluation, WrongLabels, find_generator
 from labelvalue.observe.simulate.training import (
     NUMERIC,
     PROBABILISTIC,

@@ -34,12 +34,13 @@ from labelvalue.observe.simulate.suites import (
     HOLDOUT,
     SplitSuite,
     Suite,
+    Synthesise,
     WrongLabels,
+    add_synthetic,
     changed_copy,
     choose_wrong,
     held_rows,
 )
-from labelvalue.observe.simulate.synthetic import Synthesise, add_synthetic
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error
 
