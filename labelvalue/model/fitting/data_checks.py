@@ -69,10 +69,16 @@ def _surprise(model: Model, flat: xr.Dataset, observations: xr.Dataset, rng: np.
     turn, bend = (_noise(rng, flat, observations, ("knot",)) for _ in range(2))
     level, _ = integrated_walk(step.transpose(CURVE, "knot").values, turn, bend)
     walk = np.log(2.0) * discrepancy * xr.DataArray(level, dims=("sample", CURVE, "knot"))
-    data = _against_true_labels(flat, observations)
+    data: Mapping[Any, Any] = observations
+    wrong, classes = flat.get(names.EVALUATION_NOISE), observations.attrs[names.CLASSES]
+    if wrong is not None:  # variances on the scale of errors against true labels
+        data = true_labels({name: observations[name] for name in observations.data_vars}, wrong, classes)[0]
     sd = run_variance(data, flat["churn"], flat[names.TRAINING_SD], flat["training_decay"]) ** 0.5
     noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
-    replicated = _as_measured(mean + walk + sd * noise, flat, observations)
+    replicated = mean + walk + sd * noise
+    if wrong is not None:  # as evaluation sets with wrong labels show them
+        error = np.exp(replicated.clip(max=np.log(float(observations.attrs[names.UPPER]))))
+        replicated = np.log(measured_error(error, wrong, classes))
     lever = lever_of(observations["used"] / (observations["sampling_variance"] + 0.02), observations)
     slope = (lever * replicated).sum(("knot", "slot"))
     observed = (lever * observations["log_error"]).sum(("knot", "slot"))
@@ -84,22 +90,6 @@ def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset,
     return rng.standard_normal(
         (flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more))
     )
-
-
-def _against_true_labels(flat: xr.Dataset, observations: xr.Dataset) -> Mapping[Any, Any]:
-    """The observations' variances on the scale of errors against true labels, where evaluation labels are noisy."""
-    if names.EVALUATION_NOISE not in flat:
-        return observations
-    data = {name: observations[name] for name in observations.data_vars}
-    return true_labels(data, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES])[0]
-
-
-def _as_measured(log_error: xr.DataArray, flat: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
-    """Log errors as evaluation sets with wrong labels show them."""
-    if names.EVALUATION_NOISE not in flat:
-        return log_error
-    error = np.exp(log_error.clip(max=np.log(float(observations.attrs[names.UPPER]))))
-    return np.log(measured_error(error, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES]))
 
 
 PRIOR_WIDTH = 0.9  # posterior over prior standard deviation of log impact above which a slice is mostly assumption

@@ -277,19 +277,6 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
     ]
 
 
-def _sampler(diagnostics: Diagnostics) -> str:
-    """Which sampler made the draws, and in which coordinates."""
-    last = diagnostics.attempts[-1] if diagnostics.attempts else {}
-    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"Hamiltonian Monte Carlo, {sampling.WHITENED}"
-
-
-def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
-    """Evaluation sampling of one run at the reference size, as a variance of log error."""
-    used = observations["used"] > 0
-    one = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
-    return one.fillna(float(one.mean()) if bool(np.isfinite(one).any()) else 0.01)
-
-
 def assemble(
     runs: xr.Dataset,
     observations: xr.Dataset,
@@ -306,20 +293,24 @@ def assemble(
 
     Shapes: ``now`` (curve).
     """
+    used = observations["used"] > 0
+    one_run = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
+    usual = float(one_run.mean()) if bool(np.isfinite(one_run).any()) else 0.01
+    last = diagnostics.attempts[-1] if diagnostics.attempts else {}
+    plainly = last.get("coordinates") == sampling.PLAIN
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {
             names.LABELS_NOW: now,
             names.OTHER_LABELS_NOW: _other_labels_now(observations, now, _recorded(runs)),
-            names.ONE_RUN_VARIANCE: _one_run_variance(observations),
+            names.ONE_RUN_VARIANCE: one_run.fillna(usual),
             names.ITEMS_VARIANCE: observations[names.ITEMS_VARIANCE],
-            names.SHARED: 1.0
-            - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
+            names.SHARED: 1.0 - observations["set_weight"].where(used).min(("knot", "slot")).fillna(1.0),
         }
     )
     position = by_slice(position, observations)
     named = by_slice(posterior, observations)
     created = {
-        "sampler": _sampler(diagnostics),
+        "sampler": "nutpie" if plainly else f"Hamiltonian Monte Carlo, {sampling.WHITENED}",
         "random_seed": settings.random_seed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in LIBRARIES},

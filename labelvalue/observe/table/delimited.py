@@ -35,8 +35,10 @@ _CHUNK = 1024**2
 class Rows:
     """Rows of separated text, walked once; those of the wrong length become problems."""
 
-    def __init__(self, stream: BinaryIO, text: IO[str], file: str, scan: _Scan, separator: str, limits: Limits):
-        self.file, self.sha256, self.encoding = file, scan.sha256, scan.encoding
+    def __init__(
+        self, stream: BinaryIO, text: IO[str], file: str, encoding: str, sha256: str, separator: str, limits: Limits
+    ):
+        self.file, self.encoding, self.sha256 = file, encoding, sha256
         self.separator, self.limits, self._stream = separator, limits, stream
         self.problems: list[Problem] = []
         self._rows = _rows(text, separator, file, limits.cell)
@@ -94,13 +96,13 @@ class Rows:
 @contextlib.contextmanager
 def open_rows(stream: BinaryIO, file: str, limits: Limits, encoding: str | None = None) -> Iterator[Rows]:
     """Walk separated text row by row; ``encoding`` is what the user named, ``None`` where no one may."""
-    scan = _scan(stream, file, encoding)
-    text = io.TextIOWrapper(stream, encoding=scan.encoding, newline="")
+    found, digest = _scan(stream, file, encoding)
+    text = io.TextIOWrapper(stream, encoding=found, newline="")
     before = csv.field_size_limit(limits.cell)
     try:
         separator = _choose_separator(text, file, limits.cell)
         text.seek(0)
-        yield Rows(stream, text, file, scan, separator, limits)
+        yield Rows(stream, text, file, found, digest, separator, limits)
     finally:
         csv.field_size_limit(before)  # the limit is the whole process's
         text.detach()
@@ -121,14 +123,8 @@ def no_rows(file: str) -> Problem:
 # --- bytes ----------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scan:
-    encoding: str
-    sha256: str
-
-
-def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
-    """Hash the file and check its encoding and its longest line, a chunk at a time."""
+def _scan(stream: BinaryIO, file: str, encoding: str | None) -> tuple[str, str]:
+    """Hash the file and check its encoding and its longest line, a chunk at a time; encoding and digest."""
     digest = hashlib.sha256()
     start, run, lines = 0, 0, 1
     stream.seek(0)
@@ -150,7 +146,7 @@ def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
     stream.seek(0)
     if not start:
         raise InputError([no_rows(file)])
-    return _Scan(named, digest.hexdigest())
+    return named, digest.hexdigest()
 
 
 def _marked(head: bytes) -> str | None:

@@ -109,34 +109,33 @@ def read_runs(
     _check_arguments(source, texts, flags, classes, bounds)
     zone = _zone(timezone)
     table = read_table(source, encoding=encoding)
-    header = read_header(table.header, table.file, table.header_line)
-    columns = parse_columns(table, header.form, zone=zone, drop_missing=drop_missing)
-    columns.problems[:0] = header.problems
-    columns.notes[:0] = header.notes
+    form, wrong, ignored = read_header(table.header, table.file, table.header_line)
+    columns = parse_columns(table, form, zone=zone, drop_missing=drop_missing)
+    columns.problems[:0] = wrong
+    columns.notes[:0] = ignored
     if not len(columns) and not table.problems:
         columns.problems.append(Problem(file=table.file, why="0 data rows", fix="add rows"))
     metric = check_protocols(columns, metric) or metric
     chosen = None
-    if header.form is not None:
-        counts = header.form == "counts"
-        chosen, problems = choose_metric(metric, direction, bounds, counts=counts, file=columns.file)
+    if form is not None:
+        chosen, problems = choose_metric(metric, direction, bounds, counts=form == "counts", file=columns.file)
         columns.problems += problems
     check_classes(columns, classes)
     _fill(columns)
     if names.SLICE in table.cells:
         check_slices(columns, merge_similar=merge_similar_slices)
-    if chosen is not None and header.form == "value" and names.VALUE in columns.values:
+    if chosen is not None and form == "value" and names.VALUE in columns.values:
         check_values(columns, chosen)
         check_noise(columns, chosen)
-    if not header.problems:
+    if not wrong:
         drop_repeated(columns)
         check_keys(columns)
         check_evaluation_sets(columns)
         note_future(columns)
-    if columns.problems or chosen is None or header.form is None:
+    if columns.problems or chosen is None or form is None:
         raise InputError(_in_order(columns.problems, table.header))
     protocol = None if isinstance(source, pd.DataFrame) else protocol_beside(columns, Path(source))
-    runs = assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+    runs = assemble(columns, chosen, form, source=table.file, sha256=table.sha256)
     if protocol is not None:
         runs.attrs[names.PROTOCOL] = protocol
     return runs

@@ -77,17 +77,8 @@ DERIVED = (names.ERROR, names.ERROR_STDERR)
 REQUIRED = (names.SLICE, names.LABELS)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a header says: the form of measurement (``None`` if unclear), problems and notes."""
-
-    form: Form | None
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
-
-
-def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
-    """Judge the column names of a table (inputs rows 11 to 15 and 18)."""
+def read_header(header: Sequence[str], file: str, line: int | None) -> tuple[Form | None, list[Problem], list[str]]:
+    """Judge the column names of a table: its form of measurement (``None`` if unclear), problems and notes."""
     present = set(header)
     problems = [*repeated(header, file, line)]
     missing = [name for name in REQUIRED if name not in present]
@@ -107,8 +98,7 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
             fix = f"rename it to {near!r}, or to something else if it is to be ignored"
             problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
     shown = some_of((quote(name, LONGEST_NAME) for name in ignored), 20)
-    notes = (f"ignored columns: {shown}",) if ignored else ()
-    return Header(form=form, problems=tuple(problems), notes=notes)
+    return form, problems, [f"ignored columns: {shown}"] if ignored else []
 
 
 def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
