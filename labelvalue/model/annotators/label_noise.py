@@ -309,29 +309,24 @@ def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
     of_slice = np.where(weight.sum(1, keepdims=True) > 0, weight, 1.0)
     of_annotator = np.where(weight.sum(0, keepdims=True) > 0, weight, 1.0)
     of_slice, of_annotator = of_slice / of_slice.sum(1, keepdims=True), of_annotator / of_annotator.sum(0)
-    everyone = [part.ravel() for part in np.indices(weight.shape)]
+    everyone, who = [part.ravel() for part in np.indices(weight.shape)], np.arange(annotators.size)
     dense = classes.size <= DENSE_CLASSES and "of_class" in levels
-    out = {
-        names.LABEL_NOISE: np.empty((chains * draws, slices.size)),
-        names.ANNOTATOR_NOISE: np.empty((chains * draws, annotators.size)),
-        names.PREVALENCE: np.empty((chains * draws, slices.size, classes.size)),
-    }
-    if dense:
-        out[names.CONFUSION] = np.empty((chains * draws, annotators.size, classes.size, classes.size))
-    flat = {str(n): v.values.reshape(-1, *v.shape[2:]) for n, v in levels.data_vars.items()}
-    for i in range(chains * draws):
-        one = {name: values[i] for name, values in flat.items()}
+    found: dict[str, list[np.ndarray]] = {}
+    for one in thinned(levels, chains * draws):
         prevalence = np.broadcast_to(np.exp(log_prevalence(one)), (slices.size, classes.size))
         logit = log_right({k: v for k, v in levels_of(one).items() if "confusing" not in k}, *everyone)
         wrong = 1.0 / (1.0 + np.exp(logit)).reshape(*weight.shape, -1)
         by_pair = (wrong * prevalence[:, None, :]).sum(-1) if wrong.shape[-1] > 1 else wrong[..., 0]
-        out[names.PREVALENCE][i] = prevalence
-        out[names.LABEL_NOISE][i] = (by_pair * of_slice).sum(1)
-        out[names.ANNOTATOR_NOISE][i] = (by_pair * of_annotator).sum(0)
+        of_draw = {
+            names.LABEL_NOISE: (by_pair * of_slice).sum(1),
+            names.ANNOTATOR_NOISE: (by_pair * of_annotator).sum(0),
+            names.PREVALENCE: prevalence,
+        }
         if dense:
             average = {k: v for k, v in levels_of(one).items() if k != "of_slice"}
-            who = np.arange(annotators.size)
-            out[names.CONFUSION][i] = np.exp(log_confusion(average, np.zeros_like(who), who, classes.size))
+            of_draw[names.CONFUSION] = np.exp(log_confusion(average, np.zeros_like(who), who, classes.size))
+        for name, value in of_draw.items():
+            found.setdefault(name, []).append(value)
     dims = {
         names.LABEL_NOISE: (names.SLICE,),
         names.ANNOTATOR_NOISE: (names.ANNOTATOR,),
@@ -342,6 +337,6 @@ def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
     coords |= {names.GIVEN_CLASS: classes} if dense else {}
     coords |= {d: levels[d].values for d in names.SAMPLE}
     return xr.Dataset(
-        {name: ((*names.SAMPLE, *dims[name]), v.reshape(chains, draws, *v.shape[1:])) for name, v in out.items()},
+        {n: ((*names.SAMPLE, *dims[n]), np.reshape(v, (chains, draws, *v[0].shape))) for n, v in found.items()},
         coords=coords,
     )

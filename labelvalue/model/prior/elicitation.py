@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy import optimize, stats
-from scipy.special import logit
 
 from labelvalue import names
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.hierarchy.specification import FLOOR, Model, get_model, log_error_from
 from labelvalue.model.prior.prior_curves import ErrorScale, error_scale, population_curve
-from labelvalue.model.prior.priors import Prior, group_level
+from labelvalue.model.prior.priors import Prior, group_level, on_unbounded
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.settings import is_number, is_whole
@@ -110,7 +109,6 @@ def _contradictions(answers: Mapping[str, Answer]) -> Iterator[Problem]:
 
 
 WEIGHT = 0.5  # share of its evidence that a related project counts for where nobody says otherwise
-TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 
 
 def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
@@ -168,7 +166,7 @@ def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
 
 def _moved(prior: Prior, values: np.ndarray, weight: float) -> tuple[float, float]:
     """Centre and spread of the prior with a share of the evidence that the draws hold beyond it."""
-    raw = TO_UNBOUNDED.get(prior.distribution, np.asarray)(values)
+    raw, _ = on_unbounded(prior, values)
     before, after = prior.spread**-2, 1.0 / max(float(raw.var()), 1e-12)
     if after <= before:  # the project knows no more of this than the prior did
         return prior.center, prior.spread

@@ -279,22 +279,14 @@ def _callback(recipe: _Recipe, kind: int, inner: Any, shared: Mapping[str, Share
     text = source.format(arrays=arrays, names=names, inputs=recipe.layout.inputs, outputs=recipe.layout.outputs)
     known = recipe.inner[kind]
     key = None if known is None else hashlib.sha256(f"{VERSION} {known} {text}".encode()).hexdigest()
-    world = {
-        "__name__": __name__,
-        "inner": inner,
-        "np": np,
-        "carray": numba.carray,
-        "at": None if inner is None else _as_pointer(),
-    }
+    world = {"__name__": __name__, "inner": inner, "np": np, "carray": numba.carray, "at": None}
+    if inner is not None:
+        from nutpie.compile_pymc import address_as_void_pointer
+
+        world["at"] = address_as_void_pointer
     name = source.partition("(")[0].removeprefix("\ndef ")
     written = compile_numba_function_src(text, name, world, cache_key=key)
     return numba.cfunc(signature, cache=key is not None)(written)
-
-
-def _as_pointer() -> Any:
-    from nutpie.compile_pymc import address_as_void_pointer
-
-    return address_as_void_pointer
 
 
 def _arrays(data: Mapping[str, np.ndarray], wanted: Sequence[str]) -> list[str]:
