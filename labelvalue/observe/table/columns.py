@@ -79,10 +79,10 @@ def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | 
         problems=list(table.problems),
         notes=list(table.notes),
     )
-    missing: dict[int, list[str]] = {}  # row: columns
+    empty: dict[str, set[int]] = {}  # rows by column
     for name, raw in table.cells.items():
         parsed = parse_cells(raw, _parser(name, table.decimal))
-        empty = [row for row, value in enumerate(parsed) if value is None]
+        empty[name] = {row for row, value in enumerate(parsed) if value is None}
         for row, value in enumerate(parsed):
             if isinstance(value, Fault):
                 columns.fault(row, name, *value)
@@ -90,26 +90,35 @@ def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | 
         columns.values[name] = parsed
         if name == names.MEASURED_AT:
             _to_utc(columns, zone)
-        elif name in _required(form, table.cells):
-            for row in empty:
-                missing.setdefault(row, []).append(name)
-        elif COLUMNS[name].default == 0 and empty:
-            columns.notes.append(f"{len(empty)} empty cells of {name!r} read as 0")
-    _missing_noise(columns, form, missing)
-    _report_missing(columns, missing, drop_missing=drop_missing)
+        elif COLUMNS[name].default == 0 and empty[name]:
+            columns.notes.append(f"{len(empty[name])} empty cells of {name!r} read as 0")
+    _report_missing(columns, empty, NEEDED[form], drop_missing=drop_missing)
     _check_ranges(columns)
     return columns
 
 
-def _required(form: Form | None, present: Iterable[str]) -> set[str]:
-    required = {names.LABELS}
-    if form == "counts":
-        required |= {names.ERRORS, names.TRIALS}
-    elif form == "value":
-        required |= {names.VALUE}
-        noise = {names.STDERR, names.TRIALS} & set(present)
-        required |= noise if len(noise) == 1 else set()
-    return required
+NEEDED: dict[Form | None, tuple[tuple[str, ...], ...]] = {
+    None: ((names.LABELS,),),
+    "counts": ((names.LABELS,), (names.ERRORS,), (names.TRIALS,)),
+    "value": ((names.LABELS,), (names.VALUE,), (names.STDERR, names.TRIALS)),
+}  # of each of these columns, those that are there, a row must fill one
+
+
+def _report_missing(
+    columns: Columns, empty: dict[str, set[int]], needed: tuple[tuple[str, ...], ...], *, drop_missing: bool
+) -> None:
+    missing: dict[int, list[str]] = {}  # row: columns
+    for there in ([name for name in group if name in empty] for group in needed):
+        for row in set.intersection(*(empty[name] for name in there)) if there else ():
+            missing.setdefault(row, []).append(there[0])
+    if drop_missing and missing:
+        where = places(columns, sorted(missing))
+        columns.notes.append(f"dropped {len(missing)} rows with missing cells: {where}")
+        columns.keep(i for i in range(len(columns)) if i not in missing)
+        return
+    for row, names_ in missing.items():
+        for name in names_:
+            columns.fault(row, name, "missing", "fill the cell, or leave such rows out: --drop-missing")
 
 
 def _parser(name: str, decimal: str) -> Parser:
@@ -131,30 +140,6 @@ def _count(cell: object, *, name: str, decimal: str) -> object:
     if name == names.TRIALS and (count == 0 or negative):
         return Fault("must be ≥ 1", "give the size of the evaluation set")
     return count
-
-
-def _missing_noise(columns: Columns, form: Form | None, missing: dict[int, list[str]]) -> None:
-    """Find rows of the value form that have neither a standard error nor trials."""
-    if form != "value" or not {names.STDERR, names.TRIALS} <= columns.values.keys():
-        return
-    pairs = zip(columns.values[names.STDERR], columns.values[names.TRIALS], strict=True)
-    for row, (stderr, trials) in enumerate(pairs):
-        if stderr is None and trials is None and row not in columns.faulty:
-            missing.setdefault(row, []).append(names.STDERR)
-
-
-def _report_missing(columns: Columns, missing: dict[int, list[str]], *, drop_missing: bool) -> None:
-    if not missing:
-        return
-    if drop_missing:
-        where = places(columns, sorted(missing))
-        columns.notes.append(f"dropped {len(missing)} rows with missing cells: {where}")
-        columns.keep(i for i in range(len(columns)) if i not in missing)
-        return
-    for row, empty in missing.items():
-        for name in empty:
-            fix = "fill the cell, or leave such rows out: --drop-missing"
-            columns.fault(row, name, "missing", fix)
 
 
 LEGAL: dict[str, tuple[Callable[[float], bool], str, str]] = {
