@@ -38,8 +38,7 @@ from .model.prior.priors import Prior as Prior
 from .observe.simulate.execution import Execution as Execution
 from .observe.simulate.protocol import Protocol as Protocol, read_protocol as read_protocol
 from .observe.simulate.simulate_runs import simulate_runs as simulate_runs
-from .observe.table.files import write_runs as write_runs
-from .observe.table.runs import read_runs as read_runs
+from .observe.table.runs import read_runs as read_runs, write_runs as write_runs
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
 from .operate.items.choosing import queue as queue
 from .operate.project import Project as Project

@@ -171,7 +171,7 @@ def _tracker(name: str, reader: str, tool: str) -> None:
     ) -> None:
 
         from labelvalue.observe.table import trackers
-        from labelvalue.observe.table.files import write_runs
+        from labelvalue.observe.table.runs import write_runs
 
         console.check_writable(out)
         pairs = dict(_pair(text) for text in map_ or [])

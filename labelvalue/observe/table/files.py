@@ -1,4 +1,4 @@
-"""Tables in and out of files: columns of raw cells with the line each came from, and a runs table written whole."""
+"""Files of tables: columns of raw cells with the line each came from, Parquet a batch at a time; and runs as CSV."""
 
 import contextlib
 import csv
@@ -18,10 +18,8 @@ import pyarrow.parquet as pq
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.simulate.protocol import beside, is_of
 from labelvalue.observe.table.delimited import (
     MAX_BYTES,
-    PARQUET_SUFFIXES,
     TEXT_SUFFIXES,
     Limits,
     Rows,
@@ -34,7 +32,6 @@ from labelvalue.observe.table.delimited import (
 )
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, NOT_A_TIME, guard
 from labelvalue.problems import InputError, Problem, input_error
-from labelvalue.storage import write_whole
 
 AT_ONCE = 65_536  # rows that are unpacked at once
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the names of rows where it writes them
@@ -308,83 +305,3 @@ def _texts(values: np.ndarray, name: str, spreadsheet: bool) -> list[str]:
     if kind == "number":
         return ["" if np.isnan(v) else repr(v) for v in values.tolist()]
     return ["" if name == names.TRIALS and v == 0 else str(v) for v in values.tolist()]
-
-
-def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
-    """Write runs as CSV or Parquet, by the suffix of ``path``.
-
-    ``read_runs`` of the file gives the same variables; columns of nothing but their default are left out. The file
-    appears whole or not at all. The protocol that runs carry is written to ``<path>.protocol.toml``.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Runs as ``read_runs`` returns them, dim ``run``.
-    path : path
-        A file that ends in ``.csv`` or ``.parquet``; replaced where it exists.
-    spreadsheet : bool
-        CSV only: put an apostrophe before text that a spreadsheet would run as a formula, which ``read_runs`` removes.
-        Without it the texts are exactly what they are, for other readers.
-
-    Returns
-    -------
-    pathlib.Path
-        ``path``.
-
-    Raises
-    ------
-    InputError
-        If the suffix is another one.
-    StorageError
-        If the file cannot be written; an older file of that name is left as it was.
-    TypeError
-        If ``runs`` is no dataset of runs.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import pandas as pd
-    >>> from labelvalue import read_runs
-    >>> table = pd.DataFrame({"slice": ["FR"], "labels": [100], "errors": [30], "trials": [100]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(write_runs(read_runs(table), Path(folder) / "runs.csv").read_text())
-    slice,labels,errors,trials
-    FR,100,30,100
-    <BLANKLINE>
-    """
-    if not isinstance(runs, xr.Dataset) or not {names.SLICE, names.LABELS} <= set(runs):
-        raise TypeError(f"runs must be a dataset as read_runs returns it, not {type(runs).__name__}")
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix in PARQUET_SUFFIXES:
-        content = _to_parquet(runs)
-    elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
-        content = b"".join(part.encode() for part in csv_parts(runs, spreadsheet=spreadsheet))
-    else:
-        raise input_error(f"cannot write {suffix!r}", "end the name in .csv or .parquet", file=path.name)
-    protocol = str(runs.attrs.get(names.PROTOCOL, ""))
-    if names.PROTOCOL in runs and is_of(protocol, runs[names.PROTOCOL].values.tolist()):
-        write_whole(beside(path), protocol.encode())
-    write_whole(path, content)
-    return path
-
-
-def _to_parquet(runs: xr.Dataset) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    arrays = {}
-    for name in written_columns(runs):
-        values = runs[name].values
-        if COLUMNS[name].kind == "text":
-            arrays[name] = pa.array(values.tolist(), type=pa.string())
-        elif COLUMNS[name].kind == "time":
-            arrays[name] = pa.array(values, type=pa.timestamp("ns", tz="UTC"))
-        elif COLUMNS[name].kind == "number":
-            arrays[name] = pa.array(values, mask=np.isnan(values))
-        else:
-            optional = name == names.TRIALS
-            arrays[name] = pa.array(values, mask=(values == 0) if optional else None)
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays), sink)
-    return sink.getvalue().to_pybytes()
