@@ -81,23 +81,7 @@ class _Named:
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitSuite(_Named):
-    """Rows kept from training: those of the latest time, or of some domains."""
-
-    def _held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class CopySuite(_Named):
-    """A changed copy of the holdout."""
-
-    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class FeatureNoise(Settings, CopySuite):
+class FeatureNoise(Settings, _Named):
     """The holdout with Gaussian noise on every numeric feature.
 
     Parameters
@@ -123,7 +107,7 @@ class FeatureNoise(Settings, CopySuite):
 
 
 @dataclasses.dataclass(frozen=True)
-class MissingValues(Settings, CopySuite):
+class MissingValues(Settings, _Named):
     """The holdout with cells emptied at random; the learner must take gaps.
 
     Parameters
@@ -150,7 +134,7 @@ class MissingValues(Settings, CopySuite):
 
 
 @dataclasses.dataclass(frozen=True)
-class WrongEvaluation(Settings, CopySuite):
+class WrongEvaluation(Settings, _Named):
     """The holdout with wrong labels: what an evaluation looks like whose labels err.
 
     Parameters
@@ -193,7 +177,7 @@ def _mix(checks: Checks, key: str, given: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassMix(Settings, CopySuite):
+class ClassMix(Settings, _Named):
     """A stated mix of classes: as a suite, of each slice's holdout; as a strategy, of the training set.
 
     Parameters
@@ -259,7 +243,7 @@ HOLDOUT = "holdout"
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeSplit(Settings, SplitSuite):
+class TimeSplit(Settings, _Named):
     """The latest rows, kept from training, to see whether the model holds tomorrow.
 
     Parameters
@@ -286,7 +270,7 @@ class TimeSplit(Settings, SplitSuite):
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainSplit(Settings, SplitSuite):
+class DomainSplit(Settings, _Named):
     """All rows of some domains, kept from training, to see whether the model holds elsewhere.
 
     Parameters
@@ -321,6 +305,11 @@ class DomainSplit(Settings, SplitSuite):
         return np.isin(domains, self.domains)
 
 
+SplitSuite = TimeSplit | DomainSplit  # rows kept from training: those of the latest time, or of some domains
+CopySuite = FeatureNoise | MissingValues | WrongEvaluation | ClassMix  # a changed copy of the holdout
+Suite = SplitSuite | CopySuite
+
+
 def held_rows(suite: SplitSuite, column: Callable[[str], np.ndarray]) -> np.ndarray:
     """Which rows a suite keeps from training, a truth value each, given the values of a column by its name."""
     return suite._held(column)
@@ -330,8 +319,6 @@ def changed_copy(suite: CopySuite, x: Any, y: np.ndarray, slices: np.ndarray, rn
     """A suite's copy of the holdout's rows, those that are left of them."""
     return suite._copy(x, y, slices, rng)
 
-
-Suite = SplitSuite | CopySuite
 
 SUITES: dict[str, type] = {
     "time": TimeSplit,
