@@ -30,8 +30,7 @@ from benchmarks import lcdb_data, slice_data, speed
 from benchmarks.agreement import SEED
 from labelvalue import get_model, names, testing
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.sampling.convergence import convergence
-from labelvalue.model.sampling.diagnostics import OK, SamplerSettings, figures_of, judge
+from labelvalue.model.sampling.diagnostics import OK, SamplerSettings, convergence, figures_of, judge
 from labelvalue.model.sampling.sampling import compile_model, sample, sample_once
 
 RESULTS = Path(__file__).parent / "results" / "gate.json"

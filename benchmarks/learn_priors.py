@@ -29,8 +29,7 @@ from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import Model, get_model, names
 from labelvalue.model.curve.observations import CURVE, FIRST_CELL, observe
 from labelvalue.model.curve.operation import Terms, curve_loglikelihood
-from labelvalue.model.prior.elicitation import TO_UNBOUNDED
-from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors
+from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors, on_unbounded
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import SamplerSettings
 
@@ -89,7 +88,7 @@ def group_level(model: Model, problem: Problem, priors: Priors) -> dict[str, tup
     sampled = {name: draws[name] for name in priors if name in draws and bool(draws[name].std() > 0)}
     if float(az.rhat(xr.Dataset(sampled)).to_array().max()) > MIXED:
         return {}
-    moved = {n: TO_UNBOUNDED.get(priors[n].distribution, np.asarray)(x.values) for n, x in sampled.items()}
+    moved = {n: on_unbounded(priors[n], x.values)[0] for n, x in sampled.items()}
     return {name: (float(values.mean()), float(values.var())) for name, values in moved.items()}
 
 

@@ -3,9 +3,9 @@
     python -m benchmarks.learn_shapes > models/priors/shapes.toml    # some minutes on one core
 
 Every curve of the development half of LCDB is seen as it was at several sizes, by all its runs and by few, and what
-came up to three doublings later. The network of `labelvalue.model.curve.shapes` is moved until the CRPS of a normal
-distribution of the log error ahead is lowest, weighted by the error at that time, data sets counting alike. Told on
-standard error is that CRPS for data sets that were left out in turn, beside that of curves that stay where they are.
+came up to three doublings later. The network of `labelvalue.model.curve.discrepancy` is moved until the CRPS of a
+normal distribution of the log error ahead is lowest, weighted by the error at that time, data sets counting alike. Told
+on standard error is that CRPS for data sets that were left out in turn, beside that of curves that stay where they are.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import labelvalue as lv
 from benchmarks import lcdb_data
 from benchmarks.learned import FOLDS, fold_of
 from benchmarks.problems import Problem
-from labelvalue.model.curve.shapes import FARTHEST, INPUTS, Network, ahead, shapes
+from labelvalue.model.curve.discrepancy import FARTHEST, INPUTS, Network, ahead, shapes
 
 SEED = 20_261_129
 CUTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # doublings before the last observed size at which a curve is seen

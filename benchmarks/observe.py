@@ -18,7 +18,7 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.forecast.gains.bootstrap import fit_power_laws
-from labelvalue.model.curve.effective_labels import information_left
+from labelvalue.model.curve.families import information_left
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

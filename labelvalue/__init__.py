@@ -4,7 +4,7 @@ The public names, in the order in which an analyst meets them. All are looked up
 ``import labelvalue`` costs milliseconds and the samplers are loaded by the call that samples.
 
 - Runs: ``read_runs``, ``simulate_runs``, ``Protocol``, ``read_protocol``, ``Execution``, ``write_runs``; from other
-  tools ``read_mlflow``, ``read_wandb``, ``runs_from_learning_curve``.
+  tools ``read_mlflow``, ``read_wandb``.
 - A fit: ``fit``, ``Fit``, ``load_fit``, ``new_slice``, ``on_items``; its model ``Model``, ``get_model``, ``Prior``.
 - Gains: ``predict_gain``, ``predict_total_gain``, ``predict_observed_gain``, ``predict_gain_with``, ``predict_error``,
   ``predict_idle_error``, ``impact``, ``labels_needed``, ``diminishing_returns``, ``drift_rate``;

@@ -30,17 +30,16 @@ from .forecast.gains.gains import (
 )
 from .forecast.gains.rates import diminishing_returns as diminishing_returns, predict_total_gain as predict_total_gain
 from .forecast.interventions.gains import predict_gain_with as predict_gain_with
+from .model.fitting.derived import new_slice as new_slice
 from .model.fitting.fitting import fit as fit
-from .model.fitting.new_slice import new_slice as new_slice
 from .model.fitting.result import Fit as Fit, load_fit as load_fit, on_items as on_items
 from .model.hierarchy.specification import Model as Model, get_model as get_model
 from .model.prior.priors import Prior as Prior
 from .observe.simulate.execution import Execution as Execution
 from .observe.simulate.protocol import Protocol as Protocol, read_protocol as read_protocol
 from .observe.simulate.simulate_runs import simulate_runs as simulate_runs
-from .observe.table.runs import read_runs as read_runs, runs_from_learning_curve as runs_from_learning_curve
+from .observe.table.runs import read_runs as read_runs, write_runs as write_runs
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
-from .observe.table.write import write_runs as write_runs
 from .operate.items.choosing import queue as queue
 from .operate.project import Project as Project
 from .operate.refit.many import refit_all as refit_all

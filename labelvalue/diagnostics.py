@@ -33,8 +33,8 @@ from labelvalue.forecast.backtesting.trust import attach_backtest, backtest_verd
 from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.gains.left_out import leave_one_out
 from labelvalue.model.fitting.arviz_tree import arviz_tree
-from labelvalue.model.fitting.blending import blend
-from labelvalue.model.fitting.pooling import carry_over, pooling
+from labelvalue.model.fitting.data_checks import carry_over, pooling
+from labelvalue.model.fitting.derived import blend
 from labelvalue.model.hierarchy.model_check import check_model
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.observe.table.runs import what_is_missing

@@ -19,8 +19,8 @@ from labelvalue.forecast.backtesting.holdout import Origin
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.observations import CURVE, crossed_dims, observe
 from labelvalue.model.curve.posterior import at_now
+from labelvalue.model.fitting.data_checks import BETWEEN
 from labelvalue.model.fitting.fitting import assemble
-from labelvalue.model.fitting.pooling import BETWEEN
 from labelvalue.model.fitting.result import POSITION, Fit, altered, luck_of_items
 from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.model.prior.priors import draw_prior, suited

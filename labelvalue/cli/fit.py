@@ -193,7 +193,7 @@ def backtest(
 ) -> None:
     """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
     import labelvalue as lv
-    from labelvalue.observe.table.cells import guard_cells
+    from labelvalue.observe.table.schema import guard_cells
     from labelvalue.report.render.terminal import backtest_text
     from labelvalue.report.words.checks import backtest_numbers
     from labelvalue.storage import write_whole

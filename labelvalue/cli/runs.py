@@ -170,12 +170,13 @@ def _tracker(name: str, reader: str, tool: str) -> None:
         as_json: Json = False,
     ) -> None:
 
-        from labelvalue.observe.table import trackers, write
+        from labelvalue.observe.table import trackers
+        from labelvalue.observe.table.runs import write_runs
 
         console.check_writable(out)
         pairs = dict(_pair(text) for text in map_ or [])
         runs = getattr(trackers, reader)(file, columns=pairs, metric=metric, timezone=timezone)
-        write.write_runs(runs, out)
+        write_runs(runs, out)
         rows, notes = int(runs.sizes[names.RUN]), runs.attrs[names.NOTES].splitlines()
         told = [f"{rows} runs in", *(f"note: {text}" for text in notes), out]
         console.tell({"runs": str(out), "rows": rows, names.NOTES: notes}, as_json, *told)

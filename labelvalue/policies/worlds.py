@@ -12,8 +12,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import POINT
-from labelvalue.model.curve.effective_labels import information_left
-from labelvalue.model.curve.families import log_effective_labels
+from labelvalue.model.curve.families import information_left, log_effective_labels
 from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.testing import SLICES, fake_truth

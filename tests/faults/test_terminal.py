@@ -12,7 +12,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import Project, cli, names, testing
 from labelvalue.cli import console
-from labelvalue.observe.table.write import to_csv
+from labelvalue.observe.table.files import to_csv
 from labelvalue.operate.store.lock import writing
 from labelvalue.printing import as_json, is_hidden, say
 from labelvalue.problems import InputError, Problem, StorageError

@@ -86,7 +86,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
 
 
 def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("labelvalue.observe.table.read.MAX_BYTES", 10_000)
+    monkeypatch.setattr("labelvalue.observe.table.files.MAX_BYTES", 10_000)
     path = tmp_path / "a.parquet"
     pd.DataFrame({"item": [str(i) for i in range(5000)], "label": "x"}).to_parquet(path)
     for read in (

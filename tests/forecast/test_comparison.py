@@ -22,7 +22,7 @@ from labelvalue import (
 )
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
 from labelvalue.model.fitting import fitting
-from labelvalue.model.fitting.blending import weight_draws
+from labelvalue.model.fitting.derived import weight_draws
 from labelvalue.model.hierarchy.specification import model_source
 from labelvalue.plans import plan_outcomes
 from tests.fits import altered

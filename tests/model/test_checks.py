@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, testing
-from labelvalue.model.curve.effective_labels import measured_error
+from labelvalue.model.curve.families import measured_error
 from labelvalue.model.curve.observations import CURVE, observe
 from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.data_checks import (
@@ -72,7 +72,7 @@ def test_a_posterior_as_wide_as_the_prior_is_mostly_assumption(share, flagged, g
 
 
 def flag_slices(model, posterior, observations, seed):
-    return data_checks.by_slice(data_checks.flag_curves(model, posterior, observations, seed), observations)
+    return data_checks.flags_by_slice(data_checks.flag_curves(model, posterior, observations, seed), observations)
 
 
 def test_a_curve_that_rises_does_not_fit(good, power_law):
@@ -135,7 +135,7 @@ def test_one_odd_learner_of_many_is_found(power_law, monkeypatch):
     observations = observe(fit.runs)
     found = data_checks.flag_curves(power_law, by_curve(fit), observations, 1)
     assert [names.SHAPE_MISFIT in flags for flags in found] == [False] * 5 + [True]
-    assert data_checks.by_slice(found, observations) == {"east": (), "north": (names.SHAPE_MISFIT,)}
+    assert data_checks.flags_by_slice(found, observations) == {"east": (), "north": (names.SHAPE_MISFIT,)}
 
 
 def test_crossed_priors_are_wider(power_law):

@@ -4,7 +4,7 @@ import arviz_stats as azs
 import numpy as np
 import pytest
 
-from labelvalue.model.sampling.convergence import convergence
+from labelvalue.model.sampling.diagnostics import convergence
 
 STICKY = np.linspace(-0.9, 0.99, 9)
 

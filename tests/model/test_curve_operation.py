@@ -11,7 +11,7 @@ from pytensor.gradient import NullTypeGradError
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
 from labelvalue import Prior, get_model, names, read_runs
-from labelvalue.model.curve.effective_labels import of_strategy, set_evaluation_noise
+from labelvalue.model.curve.families import of_strategy, set_evaluation_noise
 from labelvalue.model.curve.observations import FIRST_CELL, cell_names, discounted, in_a_row, observe
 from labelvalue.model.curve.operation import MISMATCH, CurveLoglikelihood, Terms, curve_loglikelihood, differentiate
 from labelvalue.model.fitting.arviz_tree import together

@@ -8,7 +8,7 @@ import xarray as xr
 from hypothesis import given, strategies as st
 
 from labelvalue import Prior, get_model, read_runs
-from labelvalue.model.curve.effective_labels import (
+from labelvalue.model.curve.families import (
     TYPICAL_WORTH,
     beside_reference,
     effective_ratio,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from labelvalue import Prior, fit, read_runs, testing
-from labelvalue.model.curve.effective_labels import information_left, measured_error, set_evaluation_noise, true_labels
+from labelvalue.model.curve.families import information_left, measured_error, set_evaluation_noise, true_labels
 from labelvalue.model.curve.observations import observe
 
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, predict_error, read_runs, testing
-from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.families import log_ratio
 from labelvalue.model.curve.observations import CURVE, observe
 from labelvalue.model.curve.posterior import at_now, by_slice, doublings_below, log_error_at
 

@@ -7,7 +7,7 @@ import pytest
 
 from labelvalue import fit, impact, load_fit, names, predict_gain, summarise, testing
 from labelvalue.interventions import gain_over_learners
-from labelvalue.model.curve.effective_labels import measured_error, observed_ratio, true_labels
+from labelvalue.model.curve.families import measured_error, observed_ratio, true_labels
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.data_checks import shape_surprise
@@ -116,6 +116,6 @@ def test_m18_replicates_hold_wrong_training_labels(seen, power_law):
 )
 def test_m18_a_tail_under_a_hundredth_on_either_side_is_flagged(seen, power_law, monkeypatch, probability, flagged):
     monkeypatch.setattr(data_checks, "shape_surprise", lambda *given: np.array([0.5, probability, 0.5, 0.5]))
-    found = data_checks.by_slice(data_checks.flag_curves(power_law, *seen, 1), seen[1])
+    found = data_checks.flags_by_slice(data_checks.flag_curves(power_law, *seen, 1), seen[1])
     assert (names.SHAPE_MISFIT in found["north"]) == flagged
     assert names.SHAPE_MISFIT not in found["east"]

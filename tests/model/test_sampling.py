@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue.model.sampling import sampling, with_nutpie
+from labelvalue.model.sampling import sampling
+from labelvalue.model.sampling.compiled import CompiledModel, Layout
 from labelvalue.model.sampling.diagnostics import SamplerSettings
 from labelvalue.model.sampling.sampling import Compiled, sample
 
@@ -27,8 +28,8 @@ def tree(kind, seed):
     return xr.DataTree.from_dict({"posterior": xr.Dataset({"a": (one, a)}), "sample_stats": xr.Dataset(stats)})
 
 
-LAYOUT = SimpleNamespace(names=("a", "b", "b_log__"), shapes=((), (3,), (3,)), inputs=4)
-MODEL = SimpleNamespace(layout=LAYOUT, dims={"b": ("curve",)})
+LAYOUT = Layout(("a", "b", "b_log__"), ((0, 1), (1, 4), (4, 7)), ((), (3,), (3,)), inputs=4, outputs=7)
+MODEL = CompiledModel(LAYOUT, {"b": ("curve",)}, {}, None, None, None, {})
 
 
 @pytest.fixture
@@ -164,12 +165,12 @@ def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parame
 
     monkeypatch.setattr(nutpie, "sample", sampled)
     model = SimpleNamespace(layout=SimpleNamespace(inputs=parameters), for_nutpie=lambda: None)
-    made = list(with_nutpie.rounds(model, SamplerSettings(random_seed=3), [10, 20]))
+    made = list(sampling.nutpie_rounds(model, SamplerSettings(random_seed=3), [10, 20]))
     assert [list(tree["posterior"].data_vars) for tree in made] == [["a"]] * 2
     assert [(a["adaptation"], a["target_accept"], a["seed"], a["tune"], a["draws"]) for a in asked] == [
         (adaptation, accept, 3, 600, draws) for draws in (10, 20)
     ]
-    next(with_nutpie.rounds(model, SamplerSettings(target_accept=0.8), [10]))
+    next(sampling.nutpie_rounds(model, SamplerSettings(target_accept=0.8), [10]))
     assert asked[-1]["target_accept"] == 0.8
 
 
@@ -201,8 +202,9 @@ def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit
 
     def compiled(model):
         shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
-        layout = SimpleNamespace(names=tuple(shapes), shapes=tuple(shapes.values()), inputs=4)
-        return Compiled(SimpleNamespace(layout=layout, dims=model.named_vars_to_dims), "there are no curves")
+        layout = Layout(tuple(shapes), (), tuple(shapes.values()), inputs=4, outputs=0)
+        made = CompiledModel(layout, model.named_vars_to_dims, {}, None, None, None, {})
+        return Compiled(made, "there are no curves")
 
     def stops(*_, **__):
         raise RuntimeError("All initialization points failed")
@@ -227,12 +229,12 @@ def test_after_a_failure_the_samplers_threads_are_given_time_to_end(monkeypatch)
         raise RuntimeError("All initialization points failed")
 
     slept = []
-    monkeypatch.setattr(with_nutpie.time, "sleep", slept.append)
+    monkeypatch.setattr(sampling.time, "sleep", slept.append)
     monkeypatch.setattr(nutpie, "sample", lambda *_, **__: SimpleNamespace(wait=stops, cancel=lambda: None))
     model = SimpleNamespace(layout=SimpleNamespace(inputs=1), for_nutpie=lambda: None)
     with pytest.raises(RuntimeError, match="initialization"):
-        next(with_nutpie.rounds(model, SamplerSettings(), [10]))
-    assert slept == [with_nutpie.SETTLE_SECONDS]
+        next(sampling.nutpie_rounds(model, SamplerSettings(), [10]))
+    assert slept == [sampling.SETTLE_SECONDS]
 
 
 def test_ctrl_c_is_not_taken_for_a_failure(attempts):

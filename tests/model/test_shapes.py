@@ -8,9 +8,20 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.forecast.backtesting.scores import recalibrated
-from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, goes_by_shape
+from labelvalue.model.curve.discrepancy import (
+    BACK,
+    BETWEEN_LEARNERS,
+    FARTHEST,
+    MOST,
+    USUAL,
+    USUAL_RUNS,
+    USUAL_SCATTER,
+    ahead,
+    goes_by_shape,
+    network,
+    shapes,
+)
 from labelvalue.model.curve.posterior import log_error_at
-from labelvalue.model.curve.shapes import BACK, FARTHEST, MOST, USUAL, USUAL_RUNS, USUAL_SCATTER, ahead, network, shapes
 
 TRIALS = 10_000_000
 SIZES = 2000 / 2.0 ** np.arange(0.0, 5.5, 0.5)

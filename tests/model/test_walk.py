@@ -21,7 +21,7 @@ from labelvalue.model.curve.discrepancy import (
     strays,
     walk_at,
 )
-from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.families import log_ratio
 
 SAMPLES = 20_000
 # Standard error of a variance is sqrt(2 / n) of it; five of them, over 12 comparisons, is one false alarm in 10^5.

@@ -19,7 +19,7 @@ from labelvalue.model.curve.discrepancy import (
     walk_at,
     walks_given,
 )
-from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.families import log_ratio
 from labelvalue.model.curve.observations import MEMORY, observe, used_runs
 from labelvalue.model.curve.operation import ROOM, walk
 from labelvalue.model.curve.posterior import astray_below, at_now, doublings_below, log_error_at

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelvalue import names, read_runs
-from labelvalue.observe.table import delimited, read, runs
+from labelvalue.observe.table import delimited, files, runs
 from labelvalue.problems import InputError
 
 COUNTS = "slice,labels,errors,trials\n"
@@ -260,7 +260,7 @@ def test_row_8_rows(kind, tmp_path, monkeypatch):
     frame = pd.DataFrame({"slice": "a", "labels": range(5), "errors": 1, "trials": 9})
     frame.to_csv(tmp_path / "r.csv", index=False)
     frame.to_parquet(tmp_path / "r.parquet")
-    monkeypatch.setattr(read, "MAX_ROWS", 4)
+    monkeypatch.setattr(files, "MAX_ROWS", 4)
     source = {"csv": tmp_path / "r.csv", "parquet": tmp_path / "r.parquet", "frame": frame}[kind]
     assert re.search("over the limit of 4 rows", problems(source)[0].why)
 

@@ -15,7 +15,7 @@ from labelvalue.observe.simulate.suites import (
     TimeSplit,
     WrongEvaluation,
 )
-from labelvalue.observe.table.write import to_csv
+from labelvalue.observe.table.files import to_csv
 from labelvalue.problems import InputError
 
 FULL = Protocol(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.table import write as write_module
-from labelvalue.observe.table.cells import fold
+from labelvalue.observe.table import files as write_module
+from labelvalue.observe.table.schema import fold
 from labelvalue.problems import InputError, StorageError
 
 HOSTILE = [

@@ -5,9 +5,9 @@ import pytest
 from sklearn import metrics as sk
 
 from labelvalue import names
-from labelvalue.observe.simulate import evaluation
-from labelvalue.observe.simulate.evaluation import RESAMPLES, Scorer
+from labelvalue.observe.simulate import training
 from labelvalue.observe.simulate.learners import Trained
+from labelvalue.observe.simulate.training import RESAMPLES, Scorer
 
 
 class Oracle:
@@ -27,7 +27,7 @@ def measure(metric, truth, labels=None, probabilities=None, classes=None, positi
     classes = np.unique(truth) if classes is None else classes
     trained = Trained(Oracle(labels, probabilities, classes), classes)
     scorer = Scorer(
-        metric=metric, classes=classes if metric not in evaluation.NUMERIC else np.zeros(0), positive=positive
+        metric=metric, classes=classes if metric not in training.NUMERIC else np.zeros(0), positive=positive
     )
     return scorer.measure(trained, np.arange(len(truth)), truth, {"all": slice(0, len(truth))})["all"]
 
@@ -139,7 +139,7 @@ def test_probabilities_are_put_at_their_classes():
 
 
 def test_resamples_are_shared_by_runs_of_one_size():
-    first = evaluation._weights(50)
+    first = training._weights(50)
     assert first.shape == (RESAMPLES + 1, 50)
     assert (first.sum(axis=1) == 50).all()
-    assert first is evaluation._weights(50)
+    assert first is training._weights(50)

@@ -453,7 +453,7 @@ def test_no_row_is_trained_on_and_evaluated_on(data):
 
 def test_bootstrap_draws_repeat_rows():
     slices = np.array(["a", "b"] * 500)
-    order = strategies.bootstrap_order(slices, [100, 1000], 0.0, np.random.default_rng(0))
+    order = strategies.nested_order(slices, [100, 1000], 0.0, np.random.default_rng(0), again=True)
     assert order.size == 1000
     assert np.unique(order).size == pytest.approx(1000 * (1 - np.exp(-1)), rel=0.05)
 

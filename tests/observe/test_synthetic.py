@@ -6,7 +6,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.simulate.synthetic import NEIGHBOURS, add_synthetic, noisy_bootstrap, smote
+from labelvalue.observe.simulate.suites import NEIGHBOURS, add_synthetic, noisy_bootstrap, smote
 from labelvalue.problems import InputError
 
 

@@ -5,10 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import learning_curve
 
-from labelvalue import names, read_mlflow, read_runs, read_wandb, runs_from_learning_curve, write_runs
+from labelvalue import names, read_mlflow, read_runs, read_wandb, write_runs
 from labelvalue.cli import main
 from labelvalue.problems import InputError
 
@@ -316,57 +314,6 @@ def test_a_configuration_of_a_million_lines_is_read_in_a_moment(local):
     (local / "run-20260301_100000-aa11" / "files" / "config.yaml").write_text("a\n" * 1_000_000 + LOCAL_CONFIG)
     with pytest.raises(InputError, match=r"no column|missing"):
         read_wandb(local / "run-20260301_100000-aa11", columns={"value": "config.a"})
-
-
-# --- scikit-learn ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def curve():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(600, 3))
-    y = x[:, 0] + rng.normal(size=600) > 0
-    return lambda scoring: learning_curve(
-        LogisticRegression(), x, y, train_sizes=[50, 100, 400], cv=4, scoring=scoring, return_times=True
-    )
-
-
-def test_a_learning_curve_of_scikit_learn(curve):
-    sizes, _, test, fit_times, _ = curve("accuracy")
-    runs = runs_from_learning_curve(sizes, test, trials=150, fit_times=fit_times)
-    frame = runs.to_dataframe()
-    assert len(frame) == 12
-    means = frame.groupby(names.LABELS)[names.ERROR].mean()
-    np.testing.assert_allclose(means, 1 - test.mean(axis=1))
-    assert frame[names.EVALUATION_SET].nunique() == 4
-    assert (frame[names.SECONDS] > 0).all()
-
-
-def test_negated_scores_become_what_they_are(curve):
-    sizes, _, test, _, _ = curve("neg_log_loss")
-    runs = runs_from_learning_curve(sizes, test, stderr=0.02, scoring="neg_log_loss")
-    assert runs.attrs[names.METRIC] == "log_loss"
-    assert sorted(runs[names.ERROR].values) == pytest.approx(sorted(-test.ravel()))
-
-
-def test_scores_that_are_not_there_are_left_out():
-    runs = runs_from_learning_curve([50, 100], [[0.7, np.nan], [0.8, 0.82]], trials=[100, 90])
-    assert runs[names.TRIALS].values.tolist() == [100, 100, 90]
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({}, "give 'trials', the evaluation items of each fold"),
-        ({"trials": 10, "scoring": "neg_log_loss"}, "noise is unknown.*give 'stderr'"),
-        ({"trials": 10, "scoring": "acuracy"}, r"did you mean 'accuracy'\?"),
-        ({"trials": 10, "train_sizes": [50]}, r"1 sizes and scores of shape \(2, 2\)"),
-    ],
-)
-def test_curves_that_cannot_be(options, says):
-    options = {"train_sizes": [50, 100], "test_scores": [[0.7, 0.7], [0.8, 0.8]]} | options
-    with pytest.raises(InputError, match=says):
-        runs_from_learning_curve(**options)
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 import labelvalue.model.fitting.fitting
 from labelvalue import Project, names, testing
-from labelvalue.observe.table.write import to_csv
+from labelvalue.observe.table.files import to_csv
 from labelvalue.operate.refit.refit import fit_spec
 from tests.fits import altered
 

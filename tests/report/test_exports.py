@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from labelvalue import write_report
-from labelvalue.observe.table.cells import guard, unguard
+from labelvalue.observe.table.schema import guard, unguard
 from labelvalue.problems import StorageError
 from labelvalue.report.numbers.exports import LONGEST, report_tables, summary_text, workbook, write_tables
 from labelvalue.report.numbers.numbers import report_numbers

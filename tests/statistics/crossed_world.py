@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import Prior, read_runs
-from labelvalue.model.curve.effective_labels import set_evaluation_noise
+from labelvalue.model.curve.families import set_evaluation_noise
 from labelvalue.model.curve.observations import observe
 from tests.statistics.world import SIZES, Bench, astray, draw, relative_error, signed
 

@@ -10,7 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.model.curve.effective_labels import bare
+from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, Given, Quantity, by_slice
 from labelvalue.settings import Amount, Checks, Positive, Settings, Share, Text, named, table, tables, word

@@ -36,7 +36,7 @@ from labelvalue.forecast.gains.curves import SIZE, doublings_beyond, draws, flag
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
 from labelvalue.forecast.interventions.intervention import Intervention
-from labelvalue.model.curve.effective_labels import bare
+from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean, input_error

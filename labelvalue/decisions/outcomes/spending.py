@@ -11,7 +11,7 @@ from labelvalue import names
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.learners import Learner, learner_names
 from labelvalue.forecast.gains.curves import draws, slice_draws
-from labelvalue.model.curve.effective_labels import bare
+from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit, once
 from labelvalue.numerals import TAILS, readable
 from labelvalue.quantities import UNIT_INTERVAL, Interval, Quantity, of_slice

@@ -19,7 +19,7 @@ from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label
 from labelvalue.decisions.search.menu import Menu
 from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
 from labelvalue.forecast.gains.curves import SIZE
-from labelvalue.model.curve.effective_labels import bare
+from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit, once
 from labelvalue.problems import Problem
 

@@ -27,7 +27,7 @@ from labelvalue.decisions.search.mixtures import (
     subsets,
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
-from labelvalue.model.curve.effective_labels import useless_share
+from labelvalue.model.curve.families import useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 from labelvalue.settings import Checks

@@ -24,7 +24,7 @@ from labelvalue.decisions.search.listing import alternatives, thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.forecast.gains.prior_sensitivity import Refits
-from labelvalue.model.curve.effective_labels import information_left, useless_share
+from labelvalue.model.curve.families import information_left, useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 from labelvalue.problems import InputError, input_error

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import information_left, measured_error
+from labelvalue.model.curve.families import information_left, measured_error
 from labelvalue.model.curve.observations import LEAST_SIZES
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem, input_error

@@ -16,7 +16,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.posterior import at_now
-from labelvalue.model.fitting.blending import ENDS, WEIGHT, stacked
+from labelvalue.model.fitting.derived import ENDS, WEIGHT, stacked
 from labelvalue.model.fitting.result import STRETCH, Fit, altered
 
 PROBABILITY_BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)

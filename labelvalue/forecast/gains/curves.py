@@ -11,7 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import NEAR, Walks
-from labelvalue.model.curve.effective_labels import BLOCK, LaidOut, laid_out, log_ratio, log_ratio_of, part_of
+from labelvalue.model.curve.families import BLOCK, LaidOut, laid_out, log_ratio, log_ratio_of, part_of
 from labelvalue.model.curve.posterior import doublings_below, doublings_under, log_error_at, log_error_of, of_curves
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Interval, of_slice

@@ -14,8 +14,8 @@ from labelvalue.forecast.backtesting.holdout import CURVE, frame_of
 from labelvalue.forecast.backtesting.scores import score_rows
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
 from labelvalue.model.curve.observations import KNOTS_PER_DOUBLING
+from labelvalue.model.fitting.derived import new_slice
 from labelvalue.model.fitting.fitting import fit as fit_runs
-from labelvalue.model.fitting.new_slice import new_slice
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 

@@ -10,7 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
-from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.families import log_ratio
 from labelvalue.model.curve.observations import CELL_KEYS
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
 from labelvalue.model.fitting.result import Fit

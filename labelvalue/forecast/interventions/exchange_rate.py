@@ -20,7 +20,7 @@ from labelvalue.forecast.interventions.intervention import (
 )
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
-from labelvalue.model.curve.effective_labels import information_left
+from labelvalue.model.curve.families import information_left
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
 from labelvalue.quantities import Quantity, by_slice, quantity

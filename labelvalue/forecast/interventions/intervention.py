@@ -9,8 +9,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import draws, error_draws
 from labelvalue.forecast.interventions.votes import noise_cost
-from labelvalue.model.curve.effective_labels import information_left
-from labelvalue.model.curve.families import HALF_LABEL
+from labelvalue.model.curve.families import information_left
+from labelvalue.model.curve.observations import HALF_LABEL
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 from labelvalue.quantities import Given, GivenOrNone, Quantity

@@ -12,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
-from labelvalue.model.curve.effective_labels import useless_share
+from labelvalue.model.curve.families import useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import draw_prior
 from labelvalue.problems import input_error

@@ -18,11 +18,9 @@ from labelvalue.model.annotators.judgements import (
     log_confusion,
     log_prevalence,
     log_right,
-    log_shares,
 )
 from labelvalue.model.annotators.work import share_as_stated
-from labelvalue.model.curve.effective_labels import useless_share
-from labelvalue.model.curve.families import softplus
+from labelvalue.model.curve.families import useless_share
 from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
@@ -119,11 +117,12 @@ def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.nda
         return total
     draws = thinned(posterior)
     step = max(1, BLOCK // (classes * max(judgements["group_code"].shape[1], 1)))
+    groups = judgements["group_slice"].values, judgements["group_annotator"].values
     for levels in draws:
-        tables = _tables(levels, judgements, classes)
+        table, prevalence = log_confusion(levels_of(levels), *groups, classes), log_prevalence(levels)
         for start in range(0, patterns, step):
             part = slice(start, start + step)
-            total[part] += _weighed(levels, judgements, tables, part)
+            total[part] += _weighed(judgements, table, prevalence, part)
     total /= len(draws)
     truth = judgements["truth"].values
     known = np.flatnonzero(truth >= 0)
@@ -132,32 +131,13 @@ def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.nda
     return total
 
 
-def _tables(levels: dict[str, np.ndarray], judgements: xr.Dataset, classes: int) -> tuple[np.ndarray, ...]:
-    """Log probability of each label given each class, by group: whole, or in the parts that many classes have."""
-    groups = judgements["group_slice"].values, judgements["group_annotator"].values
-    if classes <= DENSE_CLASSES:
-        return (log_confusion(levels_of(levels), *groups, classes),)
-    logit = log_right({k: v for k, v in levels.items() if k in ("ability", "of_slice", "of_class")}, *groups)
-    return -softplus(-logit), -softplus(logit), log_shares(levels, None, classes)[0].T
-
-
-def _weighed(
-    levels: dict[str, np.ndarray], judgements: xr.Dataset, tables: tuple[np.ndarray, ...], part: slice
-) -> np.ndarray:
+def _weighed(judgements: xr.Dataset, table: np.ndarray, prevalence: np.ndarray, part: slice) -> np.ndarray:
+    """Probabilities of classes for some patterns, given those of each label, (group, true class, label given)."""
     group, label = judgements["group_code"].values[part], judgements["label_code"].values[part]
-    prevalence = log_prevalence(levels)
-    of_slice = judgements["slice_code"].values[part] if prevalence.shape[0] > 1 else np.zeros(len(group), dtype=int)
-    log_share = prevalence[of_slice].copy()
+    log_share = prevalence[judgements["slice_code"].values[part] * (len(prevalence) > 1)]
     for vote in range(group.shape[1]):
         given = np.flatnonzero(group[:, vote] >= 0)
-        who, said = group[given, vote], label[given, vote]
-        if len(tables) == 1:
-            log_share[given] += tables[0][who, :, said]
-        else:
-            right, wrong, shares = tables
-            told = wrong[who] + shares[said]
-            told[np.arange(given.size), said] = right[who, said]
-            log_share[given] += told
+        log_share[given] += table[group[given, vote], :, label[given, vote]]
     weight = np.exp(log_share - log_share.max(axis=1, keepdims=True))
     return weight / weight.sum(axis=1, keepdims=True)
 
@@ -329,29 +309,24 @@ def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
     of_slice = np.where(weight.sum(1, keepdims=True) > 0, weight, 1.0)
     of_annotator = np.where(weight.sum(0, keepdims=True) > 0, weight, 1.0)
     of_slice, of_annotator = of_slice / of_slice.sum(1, keepdims=True), of_annotator / of_annotator.sum(0)
-    everyone = [part.ravel() for part in np.indices(weight.shape)]
+    everyone, who = [part.ravel() for part in np.indices(weight.shape)], np.arange(annotators.size)
     dense = classes.size <= DENSE_CLASSES and "of_class" in levels
-    out = {
-        names.LABEL_NOISE: np.empty((chains * draws, slices.size)),
-        names.ANNOTATOR_NOISE: np.empty((chains * draws, annotators.size)),
-        names.PREVALENCE: np.empty((chains * draws, slices.size, classes.size)),
-    }
-    if dense:
-        out[names.CONFUSION] = np.empty((chains * draws, annotators.size, classes.size, classes.size))
-    flat = {str(n): v.values.reshape(-1, *v.shape[2:]) for n, v in levels.data_vars.items()}
-    for i in range(chains * draws):
-        one = {name: values[i] for name, values in flat.items()}
+    found: dict[str, list[np.ndarray]] = {}
+    for one in thinned(levels, chains * draws):
         prevalence = np.broadcast_to(np.exp(log_prevalence(one)), (slices.size, classes.size))
         logit = log_right({k: v for k, v in levels_of(one).items() if "confusing" not in k}, *everyone)
         wrong = 1.0 / (1.0 + np.exp(logit)).reshape(*weight.shape, -1)
         by_pair = (wrong * prevalence[:, None, :]).sum(-1) if wrong.shape[-1] > 1 else wrong[..., 0]
-        out[names.PREVALENCE][i] = prevalence
-        out[names.LABEL_NOISE][i] = (by_pair * of_slice).sum(1)
-        out[names.ANNOTATOR_NOISE][i] = (by_pair * of_annotator).sum(0)
+        of_draw = {
+            names.LABEL_NOISE: (by_pair * of_slice).sum(1),
+            names.ANNOTATOR_NOISE: (by_pair * of_annotator).sum(0),
+            names.PREVALENCE: prevalence,
+        }
         if dense:
             average = {k: v for k, v in levels_of(one).items() if k != "of_slice"}
-            who = np.arange(annotators.size)
-            out[names.CONFUSION][i] = np.exp(log_confusion(average, np.zeros_like(who), who, classes.size))
+            of_draw[names.CONFUSION] = np.exp(log_confusion(average, np.zeros_like(who), who, classes.size))
+        for name, value in of_draw.items():
+            found.setdefault(name, []).append(value)
     dims = {
         names.LABEL_NOISE: (names.SLICE,),
         names.ANNOTATOR_NOISE: (names.ANNOTATOR,),
@@ -362,6 +337,6 @@ def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
     coords |= {names.GIVEN_CLASS: classes} if dense else {}
     coords |= {d: levels[d].values for d in names.SAMPLE}
     return xr.Dataset(
-        {name: ((*names.SAMPLE, *dims[name]), v.reshape(chains, draws, *v.shape[1:])) for name, v in out.items()},
+        {n: ((*names.SAMPLE, *dims[n]), np.reshape(v, (chains, draws, *v[0].shape))) for n, v in found.items()},
         coords=coords,
     )

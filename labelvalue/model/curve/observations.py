@@ -12,10 +12,10 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import is_number
 
+HALF_LABEL = 0.5  # stands for a training set without own labels, as in Haldane's correction: no logarithm of 0 is taken
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
@@ -346,37 +346,19 @@ def _off_zero(observations: xr.Dataset, errors: float) -> tuple[xr.DataArray, ..
     lever = lever_of(weight, observations)
     information = (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)  # one over the slope's variance
     slope = (lever * observations["log_error"]).sum(cells) / information
-    certain = _certain(errors, observations["log_error"], used, weight, lever, slope, freedom, scatter)
-    return slope, slope * information**0.5, certain, used
-
-
-def _certain(
-    errors: float,
-    log_error: xr.DataArray,
-    used: xr.DataArray,
-    weight: xr.DataArray,
-    lever: xr.DataArray,
-    slope: xr.DataArray,
-    freedom: xr.DataArray,
-    scatter: xr.DataArray,
-) -> xr.DataArray:
-    """Standard errors by curve that say as much of a slope as ``errors`` of them would, were the variance known.
-
-    With replicates by Satterthwaite's degrees of freedom; without, by how far the curve or all such miss their lines.
-    """
-    cells = (KNOT, SLOT)
+    # How many standard errors say as much as ``errors`` of them would, were the variance known: with replicates by
+    # Satterthwaite's degrees of freedom; without, by how far the curve or all such miss their lines.
     known = freedom >= ENOUGH_RUNS
-    share = (lever**2 * scatter).sum(cells) / (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)
+    share = (lever**2 * scatter).sum(cells) / information
     left = (used.sum(cells) - 2.0).clip(min=0.0)
-    middle = (weight * log_error).sum(cells) / weight.sum(cells).clip(min=1e-12)
+    middle = (weight * observations["log_error"]).sum(cells) / weight.sum(cells).clip(min=1e-12)
     line = middle + slope * lever / weight.where(weight > 0)
-    missed = (weight * (log_error - line) ** 2).sum(cells)
+    missed = (weight * (observations["log_error"] - line) ** 2).sum(cells)
     unknown = left.where(~known, 0.0).sum().clip(min=1.0)
     misfit = np.maximum(missed / left.clip(min=1.0), missed.where(~known, 0.0).sum() / unknown).clip(min=1.0)
     degrees = xr.where(known, freedom / share.clip(min=1e-3) ** 2, unknown)
-    return xr.apply_ufunc(scipy.special.stdtrit, degrees, scipy.special.ndtr(errors)) * xr.where(
-        known, 1.0, misfit**0.5
-    )
+    quantile = xr.apply_ufunc(scipy.special.stdtrit, degrees, scipy.special.ndtr(errors))
+    return slope, slope * information**0.5, quantile * xr.where(known, 1.0, misfit**0.5), used
 
 
 def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:

@@ -8,11 +8,9 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.discrepancy import NEAR, Walks, goes_by_shape, level_sd, strays
-from labelvalue.model.curve.effective_labels import log_ratio, without_coordinates
-from labelvalue.model.curve.families import HALF_LABEL, own_share
-from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
-from labelvalue.model.curve.shapes import NUMBERS, ahead
+from labelvalue.model.curve.discrepancy import NEAR, NUMBERS, Walks, ahead, goes_by_shape, level_sd, strays
+from labelvalue.model.curve.families import log_ratio, own_share, without_coordinates
+from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, HALF_LABEL
 from labelvalue.model.hierarchy.specification import Model
 
 

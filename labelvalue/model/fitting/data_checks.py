@@ -1,4 +1,4 @@
-"""Checks of single slices: what the data say about them beyond convergence, and notes on the whole."""
+"""What the data say of single slices beyond convergence, notes on the whole, and how much others say of a slice."""
 
 from __future__ import annotations
 
@@ -10,12 +10,29 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import measured_error, observed_ratio, true_labels
-from labelvalue.model.curve.families import integrated_walk, log_steepness, run_variance, signed_log
-from labelvalue.model.curve.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY, crossed_dims, lever_of
+from labelvalue.model.curve.families import (
+    integrated_walk,
+    log_steepness,
+    measured_error,
+    observed_ratio,
+    run_variance,
+    signed_log,
+    true_labels,
+)
+from labelvalue.model.curve.observations import (
+    CURVE,
+    CURVE_KEYS,
+    LEAST_SIZES,
+    TYPICAL_ELASTICITY,
+    crossed_dims,
+    lever_of,
+)
+from labelvalue.model.curve.posterior import by_slice
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Priors, draw_prior
 from labelvalue.model.sampling.diagnostics import FALSE_ALARM
+from labelvalue.printing import as_lines
 
 CHECK_DRAWS = 1000
 CURVES_AT_ONCE = 50
@@ -52,10 +69,16 @@ def _surprise(model: Model, flat: xr.Dataset, observations: xr.Dataset, rng: np.
     turn, bend = (_noise(rng, flat, observations, ("knot",)) for _ in range(2))
     level, _ = integrated_walk(step.transpose(CURVE, "knot").values, turn, bend)
     walk = np.log(2.0) * discrepancy * xr.DataArray(level, dims=("sample", CURVE, "knot"))
-    data = _against_true_labels(flat, observations)
+    data: Mapping[Any, Any] = observations
+    wrong, classes = flat.get(names.EVALUATION_NOISE), observations.attrs[names.CLASSES]
+    if wrong is not None:  # variances on the scale of errors against true labels
+        data = true_labels({name: observations[name] for name in observations.data_vars}, wrong, classes)[0]
     sd = run_variance(data, flat["churn"], flat[names.TRAINING_SD], flat["training_decay"]) ** 0.5
     noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
-    replicated = _as_measured(mean + walk + sd * noise, flat, observations)
+    replicated = mean + walk + sd * noise
+    if wrong is not None:  # as evaluation sets with wrong labels show them
+        error = np.exp(replicated.clip(max=np.log(float(observations.attrs[names.UPPER]))))
+        replicated = np.log(measured_error(error, wrong, classes))
     lever = lever_of(observations["used"] / (observations["sampling_variance"] + 0.02), observations)
     slope = (lever * replicated).sum(("knot", "slot"))
     observed = (lever * observations["log_error"]).sum(("knot", "slot"))
@@ -67,22 +90,6 @@ def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset,
     return rng.standard_normal(
         (flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more))
     )
-
-
-def _against_true_labels(flat: xr.Dataset, observations: xr.Dataset) -> Mapping[Any, Any]:
-    """The observations' variances on the scale of errors against true labels, where evaluation labels are noisy."""
-    if names.EVALUATION_NOISE not in flat:
-        return observations
-    data = {name: observations[name] for name in observations.data_vars}
-    return true_labels(data, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES])[0]
-
-
-def _as_measured(log_error: xr.DataArray, flat: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
-    """Log errors as evaluation sets with wrong labels show them."""
-    if names.EVALUATION_NOISE not in flat:
-        return log_error
-    error = np.exp(log_error.clip(max=np.log(float(observations.attrs[names.UPPER]))))
-    return np.log(measured_error(error, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES]))
 
 
 PRIOR_WIDTH = 0.9  # posterior over prior standard deviation of log impact above which a slice is mostly assumption
@@ -164,7 +171,7 @@ def misfits_allowed(count: int) -> int:
     return int(np.argmax(within >= 1.0 - FALSE_ALARM))
 
 
-def by_slice(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> dict[str, tuple[str, ...]]:
+def flags_by_slice(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> dict[str, tuple[str, ...]]:
     """Gather the flags of curves by slice."""
     found: dict[str, tuple[str, ...]] = {}
     for name, own in zip(observations[names.SLICE].values.astype(str).tolist(), flags, strict=True):
@@ -201,3 +208,117 @@ def strategy_note(observations: xr.Dataset) -> str:
         f"no run of slice {', '.join(map(repr, found))} chose labels at random: what its strategy is worth there comes "
         "from the group"
     )
+
+
+MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
+PRIOR_DRAWS = 4000  # draws of the priors of spreads, whose mean share is known to half a hundredth by so many
+
+
+def pooling(fit: Fit) -> xr.DataArray:
+    """Say for each slice how far its impact of labels is the group's: the degree of pooling.
+
+    What is left of the uncertainty about the steepness of a slice's curve, over how much slices deviate from the group.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``pooling``, dims slice (and learner, suite): 0 where the slice's own runs decide alone, 1 where they say
+        nothing and the group decides alone; NaN for a curve that plainly rises, which was taken out of the group. It
+        summarises draws and has none; the attribute ``notes`` says where the group is the prior's.
+
+    References
+    ----------
+    Gelman and Hill (2007), "Data analysis using regression and multilevel/hierarchical models", section 21.5, for the
+    pooling factor of a single unit.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> found = pooling(fake_fit(seed=1))
+    >>> found.dims, bool(((found >= 0) & (found <= 1)).all())
+    (('slice',), True)
+    """
+    draws = fit.posterior
+    deviation = signed_log(draws[names.CURVE_ELASTICITY]) - draws[MEAN]
+    for dim in CURVE_KEYS:
+        if f"{names.ELASTICITY}_of_{dim}" in draws:
+            deviation = deviation - draws[f"{BETWEEN}_{dim}s"] * draws[f"{names.ELASTICITY}_of_{dim}"]
+    group = (draws[SPREAD] ** 2).mean(names.SAMPLE)
+    share = (deviation.var(names.SAMPLE) / group).clip(0.0, 1.0).transpose(*draws[names.CURVE_ELASTICITY].dims[2:])
+    alone = share.size == 1
+    notes = ["one curve: the group is the prior's"] if alone else []
+    share = share.where(~_rising(fit, share)).rename(names.POOLING)
+    return share.assign_attrs({names.NOTES: as_lines(notes), "verdict": fit.diagnostics.verdict, names.UNIT: ""})
+
+
+def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
+    """Say how far one learner's curve counts for another learner's curve of the same slice: learned, not decreed.
+
+    The correlation between the steepness of two learners' curves of one slice: 1 where learners agree on which slices
+    need labels, 0 where knowing one says nothing of the other.
+
+    Parameters
+    ----------
+    fit : Fit
+        With several slices, and several learners (or suites).
+    dim : {"learner", "suite"}
+        Whose curves count for each other.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``carry_over``, dims chain and draw: in [0, 1]. It is about the steepness of curves; where they bend, their
+        noise and their departures from the family are pooled over all curves alike. The attribute ``prior`` holds its
+        mean under the priors, to tell what was learned from what was assumed.
+
+    Raises
+    ------
+    ValueError
+        If the fit has one slice or one learner, so that nothing tells.
+
+    References
+    ----------
+    Gelman and Hill (2007), "Data analysis using regression and multilevel/hierarchical models", chapter 12, for the
+    intraclass correlation.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> found = carry_over(fake_fit(seed=1, learners=("old", "new")))
+    >>> found.dims, bool(((found >= 0) & (found <= 1)).all())
+    (('chain', 'draw'), True)
+    """
+    if dim not in (names.LEARNER, names.SUITE):
+        raise ValueError(f"dim must be 'learner' or 'suite', got {dim!r}")
+    draws = fit.posterior
+    crossed = [key for key in CURVE_KEYS if f"{BETWEEN}_{key}s" in draws]
+    if not {names.SLICE, dim} <= {*crossed} or SPREAD not in fit.model.priors:
+        raise ValueError(
+            f"what one {dim} says of another is told by several slices and {dim}s under one model; this fit lacks them"
+        )
+    others = [key for key in crossed if key != dim]
+    found = _share([draws[f"{BETWEEN}_{key}s"] for key in others], draws[SPREAD]).rename(names.CARRY_OVER)
+    rng = np.random.default_rng(0)
+    priors = fit.model.priors
+    between = [draw_prior(priors[BETWEEN], PRIOR_DRAWS, rng) for _ in others]
+    assumed = float(_share(between, draw_prior(priors[SPREAD], PRIOR_DRAWS, rng)).mean())
+    return found.assign_attrs({"prior": assumed, "verdict": fit.diagnostics.verdict, names.UNIT: ""})
+
+
+def _share(shared: Sequence[Any], own: Any) -> Any:
+    """Share of a variance that curves of the same slice have in common."""
+    common = sum(part**2 for part in shared)
+    return common / (common + own**2)
+
+
+def _rising(fit: Fit, like: xr.DataArray) -> xr.DataArray:
+    """Curves that were taken out of the group; one without runs is never among them."""
+    seen = fit.below.observations
+    plain = by_slice(seen[[names.PLAIN_ELASTICITY]], seen)[names.PLAIN_ELASTICITY]
+    found = (plain < 0).reindex({d: like[d] for d in like.dims}, fill_value=False)
+    return found.transpose(*like.dims) if set(found.dims) == set(like.dims) else xr.zeros_like(like, dtype=np.bool_)

@@ -19,11 +19,11 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import set_evaluation_noise, useless_share
+from labelvalue.model.curve.families import set_evaluation_noise, useless_share
 from labelvalue.model.curve.observations import CURVE, discounted, observe
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.fitting import data_checks
-from labelvalue.model.fitting.blending import blend
+from labelvalue.model.fitting.derived import blend
 from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items, noted
 from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, model_source
 from labelvalue.model.prior.priors import Prior, suited
@@ -147,7 +147,7 @@ def fit(
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(names.INNER)]]
     flags = data_checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
-    diagnostics = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
+    diagnostics = dataclasses.replace(diagnostics, flags=data_checks.flags_by_slice(flags, observations))
     judged = _judge_flags(diagnostics, flags, data_checks.misfit_reason(flags, observations))
     doing(f"verdict: {judged.verdict}", still="judging what came", show=progress)
     stats = tree["sample_stats"].to_dataset()
@@ -277,19 +277,6 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
     ]
 
 
-def _sampler(diagnostics: Diagnostics) -> str:
-    """Which sampler made the draws, and in which coordinates."""
-    last = diagnostics.attempts[-1] if diagnostics.attempts else {}
-    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"Hamiltonian Monte Carlo, {sampling.WHITENED}"
-
-
-def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
-    """Evaluation sampling of one run at the reference size, as a variance of log error."""
-    used = observations["used"] > 0
-    one = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
-    return one.fillna(float(one.mean()) if bool(np.isfinite(one).any()) else 0.01)
-
-
 def assemble(
     runs: xr.Dataset,
     observations: xr.Dataset,
@@ -306,20 +293,24 @@ def assemble(
 
     Shapes: ``now`` (curve).
     """
+    used = observations["used"] > 0
+    one_run = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
+    usual = float(one_run.mean()) if bool(np.isfinite(one_run).any()) else 0.01
+    last = diagnostics.attempts[-1] if diagnostics.attempts else {}
+    plainly = last.get("coordinates") == sampling.PLAIN
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {
             names.LABELS_NOW: now,
             names.OTHER_LABELS_NOW: _other_labels_now(observations, now, _recorded(runs)),
-            names.ONE_RUN_VARIANCE: _one_run_variance(observations),
+            names.ONE_RUN_VARIANCE: one_run.fillna(usual),
             names.ITEMS_VARIANCE: observations[names.ITEMS_VARIANCE],
-            names.SHARED: 1.0
-            - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
+            names.SHARED: 1.0 - observations["set_weight"].where(used).min(("knot", "slot")).fillna(1.0),
         }
     )
     position = by_slice(position, observations)
     named = by_slice(posterior, observations)
     created = {
-        "sampler": _sampler(diagnostics),
+        "sampler": "nutpie" if plainly else f"Hamiltonian Monte Carlo, {sampling.WHITENED}",
         "random_seed": settings.random_seed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in LIBRARIES},

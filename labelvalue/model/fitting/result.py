@@ -17,10 +17,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of
+from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of, futures
 from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, lay_out, shows_fall, without_synthetic
 from labelvalue.model.curve.posterior import at_now, by_slice
-from labelvalue.model.curve.shapes import futures
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
 from labelvalue.model.prior.priors import priors_of
 from labelvalue.model.sampling.diagnostics import Diagnostics, diagnostics_of

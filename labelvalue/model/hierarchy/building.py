@@ -14,22 +14,20 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import (
-    beside_reference,
-    effective_ratio,
-    likeness_of_means,
-    of_strategy,
-    transfer_from,
-    true_labels,
-)
 from labelvalue.model.curve.families import (
     above_log,
+    beside_reference,
     discount_loglikelihood,
+    effective_ratio,
+    likeness_of_means,
     log_steepness,
     namespace,
+    of_strategy,
     run_variance,
     scatter_loglikelihood,
     signed_log,
+    transfer_from,
+    true_labels,
 )
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, cell_names, crossed_dims, in_a_row
 from labelvalue.model.curve.operation import Terms, curve_loglikelihood

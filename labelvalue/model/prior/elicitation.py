@@ -3,20 +3,19 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy import optimize, stats
-from scipy.special import logit
 
 from labelvalue import names
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.hierarchy.specification import FLOOR, Model, get_model, log_error_from
 from labelvalue.model.prior.prior_curves import ErrorScale, error_scale, population_curve
-from labelvalue.model.prior.priors import Prior, group_level
+from labelvalue.model.prior.priors import Prior, group_level, on_unbounded
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.settings import is_number, is_whole
@@ -50,41 +49,36 @@ def read_answers(given: Mapping[str, Sequence[float] | None], probability: float
     if not 0.0 < probability < 1.0:
         raise ValueError(f"probability must lie between 0 and 1, got {probability!r}. Fix: give such as 0.8.")
     answered = {question: values for question, values in given.items() if values is not None}
-    problems = [p for question, values in answered.items() for p in _malformed(question, values, upper)]
+    faults = {question: _malformed(question, values, upper) for question, values in answered.items()}
+    problems = [
+        Problem(column=question, value=answered[question], why=fault[0], fix=fault[1])
+        for question, fault in faults.items()
+        if fault is not None
+    ]
     if problems:
         raise InputError(problems)
     tail = round((1.0 - probability) / 2.0, 12)
-    ends = (tail, round(1.0 - tail, 12))
-    answers = {
-        question: Answer(
-            question, tuple(float(v) for v in values), ends if len(values) == 2 else (ends[0], 0.5, ends[1])
-        )
-        for question, values in answered.items()
-    }
-    problems = _contradictions(answers)
-    if problems:
+    ends = {2: (tail, round(1.0 - tail, 12)), 3: (tail, 0.5, round(1.0 - tail, 12))}
+    answers = {q: Answer(q, tuple(map(float, values)), ends[len(values)]) for q, values in answered.items()}
+    if problems := [*_contradictions(answers)]:
         raise InputError(problems)
     return answers
 
 
-def _malformed(question: str, values: Sequence[float], upper: float) -> list[Problem]:
-    def problem(why: str, fix: str) -> list[Problem]:
-        return [Problem(column=question, value=values, why=why, fix=fix)]
-
+def _malformed(question: str, values: Sequence[float], upper: float) -> tuple[str, str] | None:
+    """What is wrong with an answer, and what to do."""
     try:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         numbers = np.zeros(0)
     if numbers.shape not in ((2,), (3,)) or not np.isfinite(numbers).all():
-        return problem("not two or three numbers", "give (low, high) or (low, median, high), such as (0.10, 0.14)")
+        return "not two or three numbers", "give (low, high) or (low, median, high), such as (0.10, 0.14)"
     if not (np.diff(numbers) > 0).all():
-        return problem("not in rising order", "give (low, high) or (low, median, high) with low below high")
-    if question == GAIN_OF_NEXT:
-        return []  # a gain may be negative
-    if numbers[0] <= 0 or numbers[-1] >= upper:
+        return "not in rising order", "give (low, high) or (low, median, high) with low below high"
+    if question != GAIN_OF_NEXT and (numbers[0] <= 0 or numbers[-1] >= upper):  # a gain may be negative
         bound = f"above 0 and below {upper:g}" if np.isfinite(upper) else "above 0"
-        return problem(f"errors lie {bound}", "give errors on the scale of the metric, such as 0.12 for 12 %")
-    return []
+        return f"errors lie {bound}", "give errors on the scale of the metric, such as 0.12 for 12 %"
+    return None
 
 
 _BELOW = (
@@ -94,48 +88,27 @@ _BELOW = (
 )  # pairs of errors of which the first is below the second in every model, and what it would mean otherwise
 
 
-def _contradictions(answers: Mapping[str, Answer]) -> list[Problem]:
-    found = []
+def _contradictions(answers: Mapping[str, Answer]) -> Iterator[Problem]:
     for lower, higher, means in _BELOW:
-        if lower in answers and higher in answers and not _below(answers[lower], answers[higher]):
-            values = answers[higher].values
-            found.append(
-                Problem(
-                    column=lower,
-                    value=answers[lower].values,
-                    why=f"not below {higher} {values} at every quantile, so that {means}",
-                    fix=f"lower {lower} or raise {higher}, or leave one of them out",
-                )
-            )
-    if GAIN_OF_NEXT in answers:
-        found += _too_much(answers)
-    return found
-
-
-def _below(lower: Answer, higher: Answer) -> bool:
-    ends = lower.values[0] < higher.values[0] and lower.values[-1] < higher.values[-1]
-    return ends and lower.middle < higher.middle
-
-
-def _too_much(answers: Mapping[str, Answer]) -> list[Problem]:
-    """A gain beyond all that labels can remove."""
-    gain, now = answers[GAIN_OF_NEXT], answers[names.ERROR_NOW]
-    floor = answers[BEST_ERROR].middle if BEST_ERROR in answers else 0.0
-    if gain.middle < now.middle - floor:
-        return []
-    left = f"{names.ERROR_NOW} {now.values}" + (f" and {BEST_ERROR} {answers[BEST_ERROR].values}" if floor else "")
-    return [
-        Problem(
-            column=GAIN_OF_NEXT,
-            value=gain.values,
-            why=f"at its middle it is more than {left} leave to gain",
-            fix=f"lower {GAIN_OF_NEXT}; it is a drop in error, not the error that remains",
-        )
-    ]
+        if lower not in answers or higher not in answers:
+            continue
+        one, other = answers[lower], answers[higher]
+        ends = (one.values[0], one.middle, one.values[-1]), (other.values[0], other.middle, other.values[-1])
+        if not all(low < high for low, high in zip(*ends, strict=True)):
+            why = f"not below {higher} {other.values} at every quantile, so that {means}"
+            fix = f"lower {lower} or raise {higher}, or leave one of them out"
+            yield Problem(column=lower, value=one.values, why=why, fix=fix)
+    if GAIN_OF_NEXT not in answers:
+        return
+    gain, now, best = answers[GAIN_OF_NEXT], answers[names.ERROR_NOW], answers.get(BEST_ERROR)
+    if gain.middle >= now.middle - (best.middle if best else 0.0):  # beyond all that labels can remove
+        left = f"{names.ERROR_NOW} {now.values}" + (f" and {BEST_ERROR} {best.values}" if best else "")
+        why = f"at its middle it is more than {left} leave to gain"
+        fix = f"lower {GAIN_OF_NEXT}; it is a drop in error, not the error that remains"
+        yield Problem(column=GAIN_OF_NEXT, value=gain.values, why=why, fix=fix)
 
 
 WEIGHT = 0.5  # share of its evidence that a related project counts for where nobody says otherwise
-TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 
 
 def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
@@ -193,7 +166,7 @@ def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
 
 def _moved(prior: Prior, values: np.ndarray, weight: float) -> tuple[float, float]:
     """Centre and spread of the prior with a share of the evidence that the draws hold beyond it."""
-    raw = TO_UNBOUNDED.get(prior.distribution, np.asarray)(values)
+    raw, _ = on_unbounded(prior, values)
     before, after = prior.spread**-2, 1.0 / max(float(raw.var()), 1e-12)
     if after <= before:  # the project knows no more of this than the prior did
         return prior.center, prior.spread
@@ -347,20 +320,12 @@ def read_beliefs(path: str | os.PathLike[str], *, model: str | Model, runs: xr.D
     given, known = parse_toml(read_text(path), file=path.name), dict(inspect.signature(elicit).parameters)
     for option in ("model", "runs"):
         del known[option]
-    problems = [
-        Problem(
-            why=f"unknown key{did_you_mean(key, known)}", fix=f"one of {', '.join(known)}", file=path.name, column=key
-        )
-        for key in given
-        if key not in known
-    ]
-    problems += [
-        Problem(why="is missing", fix=f"give {example}", file=path.name, column=key)
-        for key, example in (("labels", "labels = 1000"), (names.ERROR_NOW, "error_now = [0.10, 0.14]"))
-        if key not in given
-    ]
-    if problems:
-        raise InputError(problems)
+    fix = f"one of {', '.join(known)}"
+    wrong = [(key, f"unknown key{did_you_mean(key, known)}", fix) for key in given if key not in known]
+    needed = (("labels", "labels = 1000"), (names.ERROR_NOW, "error_now = [0.10, 0.14]"))
+    wrong += [(key, "is missing", f"give {example}") for key, example in needed if key not in given]
+    if wrong:
+        raise InputError(Problem(file=path.name, column=key, why=why, fix=fix) for key, why, fix in wrong)
     return elicit(**given, model=model, runs=runs)
 
 

@@ -9,8 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_SLICES, level_sd, paths, walk_at
-from labelvalue.model.curve.families import HALF_LABEL
-from labelvalue.model.curve.observations import observe
+from labelvalue.model.curve.observations import HALF_LABEL, observe
 from labelvalue.model.hierarchy.specification import Model, get_model, log_error_from
 from labelvalue.model.prior.priors import Prior, draw_prior
 from labelvalue.settings import is_whole

@@ -180,14 +180,14 @@ EDGE = 1e-15  # distance from 0 and 1 within which a share is not told apart fro
 
 def log_density(prior: Prior, values: np.ndarray, *, unbounded: bool = False) -> np.ndarray:
     """Log density of a prior."""
-    raw, log_slope = _unbounded(prior, np.asarray(values, dtype=float))
+    raw, log_slope = on_unbounded(prior, np.asarray(values, dtype=float))
     z = (raw - prior.center) / prior.spread
     standard = scipy.stats.t(4) if prior.distribution == "student" else scipy.stats.norm
     density = standard.logpdf(z) - np.log(prior.spread)
     return density if unbounded else density + log_slope
 
 
-def _unbounded(prior: Prior, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def on_unbounded(prior: Prior, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values on the unbounded scale, and the log of its slope in the natural one."""
     match prior.distribution:
         case "lognormal":

@@ -20,6 +20,7 @@ import numba
 import numpy as np
 import pandas as pd
 import pytensor
+import xarray as xr
 from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.builders import SymbolicOp
 from pytensor.compile.sharedvalue import SharedVariable
@@ -27,6 +28,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import toposort
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src, hash_from_pickle_dump
 
+from labelvalue import names
 from labelvalue.model.sampling.hmc import DENSITY as DENSITY_TYPE, VARIABLES as VARIABLES_TYPE
 from labelvalue.storage import write_whole
 
@@ -94,6 +96,20 @@ class CompiledModel:
         if unknown:
             raise KeyError(f"the model has no data {', '.join(unknown)}")
         return dataclasses.replace(self, data=_held({**self.data, **data}, self.data))
+
+    def tree(self, variables: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]) -> xr.DataTree:
+        """Groups ``posterior`` and ``sample_stats`` of draws, (chain, draw, ...) each."""
+        sample, shape = names.SAMPLE, next(iter(stats.values())).shape
+        coords: dict[str, Any] = {dim: np.arange(size) for dim, size in zip(sample, shape, strict=True)}
+        posterior, used = {}, set()
+        for name, size in zip(self.layout.names, self.layout.shapes, strict=True):
+            if name in variables:
+                dims = self.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(size)))
+                posterior[name] = ((*sample, *dims), variables[name].reshape(*shape, *size))
+                used |= {*dims}
+        of_dims = {dim: self.coords[dim].to_numpy() for dim in used if dim in self.coords}
+        told = xr.Dataset({name: (sample, values) for name, values in stats.items()}, coords)
+        return xr.DataTree.from_dict({"posterior": xr.Dataset(posterior, coords | of_dims), "sample_stats": told})
 
     def pointers(self) -> np.ndarray:
         """What the functions are handed: all addresses of data, then all sizes, then all shapes."""
@@ -273,22 +289,14 @@ def _callback(recipe: _Recipe, kind: int, inner: Any, shared: Mapping[str, Share
     text = source.format(arrays=arrays, names=names, inputs=recipe.layout.inputs, outputs=recipe.layout.outputs)
     known = recipe.inner[kind]
     key = None if known is None else hashlib.sha256(f"{VERSION} {known} {text}".encode()).hexdigest()
-    world = {
-        "__name__": __name__,
-        "inner": inner,
-        "np": np,
-        "carray": numba.carray,
-        "at": None if inner is None else _as_pointer(),
-    }
+    world = {"__name__": __name__, "inner": inner, "np": np, "carray": numba.carray, "at": None}
+    if inner is not None:
+        from nutpie.compile_pymc import address_as_void_pointer
+
+        world["at"] = address_as_void_pointer
     name = source.partition("(")[0].removeprefix("\ndef ")
     written = compile_numba_function_src(text, name, world, cache_key=key)
     return numba.cfunc(signature, cache=key is not None)(written)
-
-
-def _as_pointer() -> Any:
-    from nutpie.compile_pymc import address_as_void_pointer
-
-    return address_as_void_pointer
 
 
 def _arrays(data: Mapping[str, np.ndarray], wanted: Sequence[str]) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.numerals import TAILS
 from labelvalue.reading import parse_json
 
 Verdict = Literal["ok", "flagged", "refused"]
@@ -136,8 +140,6 @@ def _said(figures: Mapping[str, float]) -> Iterator[str]:
 
 def figures_of(tree: xr.DataTree) -> dict[str, float]:
     """Compute the figures that the gate looks at."""
-    from labelvalue.model.sampling.convergence import convergence  # only a fit needs it
-
     posterior = tree["posterior"].to_dataset()
     stats = tree["sample_stats"].to_dataset()
     finite = all(bool(np.isfinite(v).all()) for v in posterior.data_vars.values())
@@ -188,7 +190,7 @@ def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
     Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
     R-hat", Bayesian Analysis 16; Šidák (1967) for the number of scalars.
     """
-    from scipy import special
+    from scipy import special  # only a fit needs it
 
     each = -np.expm1(np.log1p(-FALSE_ALARM) / (2 * ess.size))
     by_chance = special.chdtri(halves - 1, each) / (halves - 1)
@@ -227,3 +229,74 @@ def judge(figures: Mapping[str, float]) -> tuple[Verdict, tuple[str, ...]]:
     if not reasons:
         return "ok", ()
     return ("refused" if broken or misses(figures, FLAGGED) else "flagged"), reasons
+
+
+TOGETHER = 64  # scalars looked at in one go
+
+
+def convergence(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute rank-normalised split R-hat, bulk and tail effective sample size (Vehtari and others 2021; Geyer 1992).
+
+    Shapes: ``draws`` (chain, draw, scalar); gives ``rhat, ess_bulk, ess_tail`` (scalar).
+    """
+    spans = [slice(first, first + TOGETHER) for first in range(0, draws.shape[2], TOGETHER)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        found = list(threads.map(lambda span: _of_some(np.moveaxis(draws[:, :, span], 2, 0)), spans))
+    rhat, bulk, tail = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rhat if draws.shape[0] > 1 else np.full_like(rhat, np.nan), bulk, tail
+
+
+def _of_some(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of a few scalars, shape (scalar, chain, draw)."""
+    halves = _split(draws)
+    scores = _normal_scores(halves)
+    folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+    rhat = np.maximum(_rhat(scores), _rhat(_normal_scores(folded)))
+    ends = np.quantile(draws, TAILS, axis=(1, 2))[..., None, None]
+    tail = np.minimum(*(_ess(_split((draws <= end).astype(float))) for end in ends))
+    return rhat, _ess(scores), tail
+
+
+def _split(draws: np.ndarray) -> np.ndarray:
+    """Half-chains, shape (scalar, half, draw); the draw in the middle of an odd number is left out."""
+    half = draws.shape[2] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
+def _normal_scores(halves: np.ndarray) -> np.ndarray:
+    """Ranks among all draws of a scalar, as quantiles of a standard normal."""
+    from scipy import special
+
+    ranks = pd.DataFrame(halves.reshape(len(halves), -1).T).rank().to_numpy().T
+    return special.ndtri((ranks - 0.375) / (ranks.shape[1] + 0.25)).reshape(halves.shape)
+
+
+def _rhat(halves: np.ndarray) -> np.ndarray:
+    count = halves.shape[2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = halves.mean(2).var(1, ddof=1) / halves.var(2, ddof=1).mean(1)
+    return np.sqrt(ratio + (count - 1) / count)
+
+
+def _ess(halves: np.ndarray) -> np.ndarray:
+    """Effective sample size by Geyer's initial monotone sequence, shape (scalar)."""
+    from scipy import fft
+
+    count = halves.shape[2]
+    centred = halves - halves.mean(2, keepdims=True)
+    length = fft.next_fast_len(2 * count, real=True)
+    power = np.square(np.abs(fft.rfft(centred, length, axis=2))).mean(1)
+    together = fft.irfft(power, length, axis=1)[:, :count] / count  # autocovariance, mean over half-chains
+    within = together[:, :1] * count / (count - 1.0)
+    total = together[:, :1] + halves.mean(2).var(1, ddof=1)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = 1.0 - (within - together) / total
+    correlation[:, 0] = 1.0
+    most = max((count - 3) // 2, 0)  # pairs of lags that are looked at
+    pairs = correlation[:, 0 : 2 * most : 2] + correlation[:, 1 : 2 * most : 2]
+    ahead = np.logical_and.accumulate(pairs > 0.0, axis=1)
+    after = np.take_along_axis(correlation, 2 * ahead.sum(1, keepdims=True), axis=1)[:, 0]
+    sums = np.where(ahead, np.minimum.accumulate(pairs, axis=1), 0.0).sum(1)
+    size = halves.shape[1] * count
+    found = size / np.maximum(-1.0 + 2.0 * sums + np.maximum(after, 0.0), 1.0 / np.log10(size))
+    return np.where(np.ptp(halves, axis=(1, 2)) < np.finfo(float).resolution, size, found)

@@ -7,7 +7,8 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ import xarray as xr
 from packaging.requirements import Requirement
 
 from labelvalue import names
-from labelvalue.model.sampling import with_nutpie
 from labelvalue.model.sampling.chains import ChainFolder
 from labelvalue.model.sampling.diagnostics import OK, Diagnostics, SamplerSettings, Verdict, figures_of, judge
 from labelvalue.observe.simulate.execution import Tracker
@@ -92,35 +92,16 @@ def _compiled(made: CompiledModel) -> Compiled:
     return Compiled(made, whitenable(made))
 
 
-NO_DRAWS = {
-    "rhat": float("inf"),
-    "rhat_allowed": OK.rhat,
-    "ess_bulk": 0.0,
-    "ess_tail": 0.0,
-    "divergences": 0.0,
-    "bfmi": 0.0,
-    "depth": 0.0,
-    "chains": 0.0,
-    "draws": 0.0,
-    "finite": 0.0,
-    "stuck": 1.0,
-}  # figures of a sampler that stopped before it returned a draw
+NO_DRAWS = {"rhat": np.inf, "rhat_allowed": OK.rhat, "stuck": 1.0} | dict.fromkeys(
+    ("ess_bulk", "ess_tail", "divergences", "bfmi", "depth", "chains", "draws", "finite"), 0.0
+)  # figures of a sampler that stopped before it returned a draw
 
 
 def no_draws(compiled: CompiledModel) -> xr.DataTree:
     """Make what stands for the draws of a sampler that stopped: one of NaN, so that the refused fit is complete."""
-    one = names.SAMPLE
-    shapes = dict(zip(compiled.layout.names, compiled.layout.shapes, strict=True))
-    posterior = {}
-    for name, shape in shapes.items():
-        dims = compiled.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
-        if not name.endswith("__"):
-            posterior[name] = ((*one, *dims), np.full((1, 1, *shape), np.nan))
-    stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
-    coords = {names.CHAIN: [0], names.DRAW: [0]}
-    return xr.DataTree.from_dict(
-        {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, coords)}
-    )
+    shapes = zip(compiled.layout.names, compiled.layout.shapes, strict=True)
+    variables = {name: np.full((1, 1, *shape), np.nan) for name, shape in shapes if not name.endswith("__")}
+    return compiled.tree(variables, {"diverging": np.zeros((1, 1), bool), "energy": np.full((1, 1), np.nan)})
 
 
 def wants_smaller_steps(figures: Mapping[str, float]) -> bool:
@@ -225,10 +206,69 @@ def _rounds(
     checkpoint: ChainFolder | None,
 ) -> Iterator[xr.DataTree]:
     if isinstance(compiled.whitenable, str):
-        return with_nutpie.rounds(compiled.model, settings, enough, advance=advance)
+        return nutpie_rounds(compiled.model, settings, enough, advance=advance)
     from labelvalue.model.sampling import whitened
 
     kept = None
     if checkpoint is not None:
         kept = checkpoint.rounds(whitened.signature(compiled.whitenable), dataclasses.asdict(settings))
     return whitened.rounds(compiled.whitenable, settings, enough, kept=kept, advance=advance)
+
+
+LOW_RANK, DIAGONAL = "low_rank", "diag"
+"""Mass matrices: diagonal, or plus the few directions in which parameters trade off."""
+MANY_PARAMETERS = 200  # parameters above which a low-rank mass matrix costs more than it saves
+ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
+"""Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
+(measured: benchmarks/README.md)."""
+PATIENCE = 2
+"""Draws of adaptation for each that is asked for: nutpie starts farther from the mode, and learns all scales itself."""
+LOOK_S = 0.25  # seconds between two looks at how far the chains are
+SETTLE_SECONDS = 1.0
+"""After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
+ends meanwhile crashes (signal 11 where exit code 2 is meant)."""
+
+
+def nutpie_rounds(
+    compiled: CompiledModel,
+    settings: SamplerSettings,
+    enough: Iterable[int],
+    *,
+    advance: Callable[[int, str], object] = lambda count, what: None,
+) -> Iterator[xr.DataTree]:
+    """Sample in a model's own coordinates, and yield all draws so far whenever chains have made ``enough``.
+
+    A longer chain begins with the same draws.
+    """
+    import nutpie
+
+    model = compiled.for_nutpie()
+    adaptation = DIAGONAL if compiled.layout.inputs > MANY_PARAMETERS else LOW_RANK
+    asked = {
+        "tune": PATIENCE * settings.tune, "chains": settings.chains, "seed": settings.random_seed,
+        "adaptation": adaptation, "target_accept": settings.target_accept or ACCEPT[adaptation],
+        "save_warmup": False, "progress_bar": False,
+    }  # fmt: skip
+    told = 0
+    for draws in enough:
+
+        def tell(chains: Sequence[Any]) -> None:
+            nonlocal told
+            made = sum(chain.finished_draws for chain in chains)
+            advance(max(made - told, 0), "sampling")  # what is made again is no news
+            told = max(made, told)
+
+        sampler = nutpie.sample(
+            model, draws=draws, **asked, progress_callback=tell, progress_rate=int(1000 * LOOK_S), blocking=False
+        )
+        try:
+            tree = sampler.wait()
+        except BaseException as error:  # nutpie itself takes Ctrl-C for a wish to have the draws so far
+            sampler.cancel()
+            if isinstance(error, RuntimeError):
+                time.sleep(SETTLE_SECONDS)
+            raise
+        posterior = tree["posterior"].to_dataset()
+        again = [name for name in posterior.data_vars if str(name).endswith("__")]
+        tree["posterior"] = xr.DataTree(posterior.drop_vars(again))  # but for what stands there unconstrained as well
+        yield tree

@@ -11,12 +11,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import numpy as np
 import xarray as xr
 
-from labelvalue import names
 from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.chains import KeptRounds
 from labelvalue.model.sampling.compiled import CompiledModel
-from labelvalue.model.sampling.convergence import convergence
-from labelvalue.model.sampling.diagnostics import SamplerSettings
+from labelvalue.model.sampling.diagnostics import SamplerSettings, convergence
 from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
 
 ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)
@@ -265,19 +263,9 @@ class _Trace:
         return self.rounds[name][0]
 
     def tree(self) -> xr.DataTree:
-        """Groups ``posterior`` and ``sample_stats``."""
-        one, known, noted = names.SAMPLE, self.compiled, self._so_far("sample_stats")
-        shapes = dict(zip(known.layout.names, known.layout.shapes, strict=True))
-        coords = {names.CHAIN: np.arange(noted.shape[0]), names.DRAW: np.arange(self.draws)}
-        posterior, used = {}, set()
-        for name in self.spans:
-            dims = known.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shapes[name])))
-            posterior[name] = ((*one, *dims), self._so_far(name).reshape(*noted.shape[:2], *shapes[name]))
-            used |= {*dims}
-        coords |= {str(dim): known.coords[dim].to_numpy() for dim in used if dim in known.coords}
-        stats: dict[str, tuple] = {
-            name: (one, noted[:, :, place].astype(kind)) for place, (name, kind) in enumerate(hmc.STATISTICS.items())
+        """All of them."""
+        noted = self._so_far("sample_stats")
+        stats: dict[str, np.ndarray] = {
+            name: noted[:, :, place].astype(kind) for place, (name, kind) in enumerate(hmc.STATISTICS.items())
         }
-        sample = {dim: coords[dim] for dim in one}
-        groups = {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, sample)}
-        return xr.DataTree.from_dict(groups)
+        return self.compiled.tree({name: self._so_far(name) for name in self.spans}, stats)

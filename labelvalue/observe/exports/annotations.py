@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -30,10 +29,9 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.importers import importer, layouts
-from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
 from labelvalue.observe.table.delimited import MAX_BYTES, Limits, Table
-from labelvalue.observe.table.read import AT_ONCE, read_table
-from labelvalue.observe.table.schema import NOT_A_TIME, repeated
+from labelvalue.observe.table.files import AT_ONCE, read_table
+from labelvalue.observe.table.schema import Fault, Parser, guard, parse_count, parse_number, parse_time, repeated
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.server import is_address
 from labelvalue.storage import write_whole
@@ -141,11 +139,8 @@ def add_annotations(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame,
 
 def _differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
     """Tell row by row whether two tables differ in anything but the batch."""
-    differ = np.zeros(len(one), dtype=bool)
-    for name in CONTENT:
-        a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
-        differ |= ((a != b) & ~(a.isna() & b.isna())).to_numpy(dtype=bool)
-    return differ
+    one, other = (table[CONTENT].reset_index(drop=True) for table in (one, other))
+    return ((one != other) & ~(one.isna() & other.isna())).any(axis=1).to_numpy()
 
 
 def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
@@ -286,12 +281,7 @@ def _values(table: Table) -> dict[str, pd.Series]:
                     Problem(file=table.file, line=line, column=name, value=cell, why=value.why, fix=value.fix)
                 )
                 values[row] = None
-        if name == names.TIME:
-            moments = (None if value is None else cast("int", to_utc(cast("Time", value), None)) for value in values)
-            times = [NOT_A_TIME if moment is None else moment // 1000 for moment in moments]
-            found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
-        else:
-            found[name] = pd.Series(values, dtype=object)
+        found[name] = pd.Series(values, dtype=object)
     if problems:
         raise InputError(problems)
     return {

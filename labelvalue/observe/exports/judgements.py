@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import itertools
 import json
 import math
 import re
@@ -19,9 +18,9 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.streams import open_export
-from labelvalue.observe.table.cells import YEARS, Fault, parse_text, unguard
-from labelvalue.observe.table.delimited import MAX_PROBLEMS, Limits, is_parquet, notes, once, open_checked, open_rows
-from labelvalue.observe.table.schema import NOT_A_TIME, repeated
+from labelvalue.observe.table.delimited import MAX_PROBLEMS, Limits, Rows, once
+from labelvalue.observe.table.files import open_table
+from labelvalue.observe.table.schema import NOT_A_TIME, YEARS, Fault, parse_text, repeated
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
 LONGEST = 3600.0  # seconds above which a duration is that of a forgotten page
@@ -60,7 +59,9 @@ def joined(labels: Iterable[str]) -> str:
 
 
 def find(record: Any, path: str) -> tuple[bool, Any]:
-    """Follow a dotted path into a record; keys may hold dots themselves."""
+    """Follow a dotted path of keys, and places in lists, into a record; keys may hold dots themselves."""
+    if isinstance(record, list):
+        record = {str(place): one for place, one in enumerate(record)}
     if not isinstance(record, Mapping):
         return False, None
     if path in record:
@@ -330,28 +331,18 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     theirs = {name: columns.get(name, name) for name in COLUMNS}
     open_export(path).close()
     limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, size=streams.MAX_BYTES, fix="import it in parts")
-    with open_checked(path, limits.size, limits.fix) as stream:
-        if is_parquet(stream, path):
-            from labelvalue.observe.table.read import ParquetRows
-
-            packed = ParquetRows(stream, path.name, limits)
-            read = _columns(packed.header, path.name, None, theirs, columns, into)
-            batches = (zip(*(batch[name] for name in read), strict=True) for batch in packed.cells(read))
-            for number, row in enumerate(itertools.chain.from_iterable(batches), start=1):
-                _row(number, dict(zip(read, map(cell_text, row), strict=True)), theirs, path.name, into)
-            return
-        with open_rows(stream, path.name, limits) as rows:
-            read = _columns(rows.header, path.name, rows.header_line, theirs, columns, into)
-            places = {name: rows.header.index(name) for name in read}
-            decimal = "." if rows.separator == "," else ","
-            for line, cells in rows:
-                record = {name: unguard(cells[place]) for name, place in places.items()}
-                if decimal != "." and theirs[names.SECONDS] in record:
-                    record[theirs[names.SECONDS]] = record[theirs[names.SECONDS]].replace(decimal, ".")
+    with open_table(path, limits) as rows:
+        read = _columns(rows.header, path.name, rows.header_line, theirs, columns, into)
+        commas = isinstance(rows, Rows) and rows.separator != ","
+        for lines, part in rows.parts(read):
+            for line, cells in zip(lines, zip(*part.values(), strict=True), strict=True):
+                record = dict(zip(read, map(cell_text, cells), strict=True))
+                if commas and theirs[names.SECONDS] in record:
+                    record[theirs[names.SECONDS]] = record[theirs[names.SECONDS]].replace(",", ".")
                 _row(line, record, theirs, path.name, into)
-            into.problems += rows.problems
-            for note in notes(rows.scan.encoding, rows.separator, decimal):
-                into.note(note)
+        into.problems += rows.problems
+        for note in rows.notes("," if commas else "."):
+            into.note(note)
 
 
 def _columns(

@@ -90,13 +90,13 @@ def beginning(stream: BinaryIO) -> bytes:
 
 
 class _Buffer:
-    """Text read so far and not yet used, and how many lines and bytes came before it."""
+    """Text read so far and not yet used, how many lines and bytes came before it, and lines that were skipped to."""
 
     def __init__(self, stream: BinaryIO, file: str):
         self.stream, self.file = stream, file
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.text, self.at, self.ended = "", 0, False
-        self.line, self.byte = 1, 0
+        self.line, self.byte, self.now, self.read = 1, 0, 1, 0
         self.more()
         self.at = int(self.text.startswith("\ufeff"))
 
@@ -105,13 +105,16 @@ class _Buffer:
         self._forget()
         if self.ended:
             return False
-        before = self.stream.tell() - len(self.decoder.getstate()[0])
+        before = self.read - len(self.decoder.getstate()[0])
         raw = self.stream.read(max(CHUNK, len(self.text)))
+        self.read += len(raw)
         self.ended = not raw
         try:
             self.text += self.decoder.decode(raw, final=self.ended)
         except UnicodeDecodeError as error:
-            raise input_error(f"not UTF-8 at byte {before + error.start}", "export as UTF-8", file=self.file) from None
+            line = self.line + self.text.count("\n") + raw[: error.start].count(b"\n")
+            why = f"not UTF-8 at byte {before + error.start}"
+            raise input_error(why, "export as UTF-8", file=self.file, line=line) from None
         return not self.ended
 
     def _forget(self) -> None:
@@ -123,7 +126,8 @@ class _Buffer:
     def skip(self) -> str:
         """Skip white space; the next character, or empty at the end of the file."""
         while True:
-            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
+            space = _SPACE.match(self.text, self.at).group()  # type: ignore[union-attr]
+            self.at, self.now = self.at + len(space), self.now + space.count("\n")
             if self.at < len(self.text) or not self.more():
                 return self.text[self.at : self.at + 1]
 
@@ -185,39 +189,25 @@ def _one_record(buffer: _Buffer) -> Any:
 
 def json_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
     r"""Read a file with one JSON record a line."""
-    byte, line = 0, 0
-    while raw := stream.readline(MAX_RECORD):
-        line += 1
-        start, byte = byte, byte + len(raw)
-        if len(raw) >= MAX_RECORD and not raw.endswith(b"\n"):
-            _refuse_line(file, line, f"{TOO_LONG}, at byte {start}", WITHOUT_RAW)
-        if line == 1 and raw.startswith(codecs.BOM_UTF8):
-            raw, start = raw[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
-        if raw.strip():
-            yield line, _decoded_line(raw, file, line, start)
-
-
-def _decoded_line(raw: bytes, file: str, line: int, start: int) -> Any:
-    try:
-        text = raw.decode()
-        place = _SPACE.match(text).end()  # type: ignore[union-attr]
-        record, end = decode(text, place)
-        if rest := text[end:].strip():
-            raise json.JSONDecodeError("Extra data", text, text.index(rest, end))
-        return record
-    except UnicodeDecodeError as error:
-        _refuse_line(file, line, f"not UTF-8 at byte {start + error.start}", "export as UTF-8")
-    except json.JSONDecodeError as error:
-        place = start + len(text[: error.pos].encode())
-        cut = error.pos >= len(text.rstrip("\n")) - 1 or error.msg.startswith("Unterminated string")
-        what = "cut-off JSON" if cut and not raw.endswith(b"\n") else "broken JSON"
-        _refuse_line(file, line, f"{what}: {error.msg}, at byte {place}")
-    except ValueError as error:
-        _refuse_line(file, line, f"broken JSON: {error}, at byte {start}")
-
-
-def _refuse_line(file: str, line: int, why: str, fix: str = "export again; nothing was imported") -> NoReturn:
-    raise input_error(why, fix, file=file, line=line) from None
+    buffer = _Buffer(stream, file)
+    while buffer.skip():
+        while (end := buffer.text.find("\n", buffer.at)) < 0 and len(buffer.text) - buffer.at <= MAX_RECORD:
+            if not buffer.more():
+                break
+        text = buffer.text[buffer.at : end if end >= 0 else None]
+        if len(text) > MAX_RECORD:
+            buffer.wrong(TOO_LONG, fix=WITHOUT_RAW)
+        try:
+            record, stop = decode(text)
+            if rest := text[stop:].strip():
+                raise json.JSONDecodeError("Extra data", text, text.index(rest, stop))
+        except json.JSONDecodeError as error:
+            cut = end < 0 and (error.pos >= len(text) - 1 or error.msg.startswith("Unterminated string"))
+            buffer.wrong(f"{'cut-off' if cut else 'broken'} JSON: {error.msg}", buffer.at + error.pos)
+        except ValueError as error:
+            buffer.wrong(f"broken JSON: {error}")
+        yield buffer.now, record
+        buffer.at += len(text)
 
 
 MAX_RATIO = 100  # bytes unpacked for each packed one

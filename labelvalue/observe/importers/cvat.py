@@ -24,8 +24,8 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.exports.streams import CHUNK, SIGNATURE, beginning, decode, open_export, open_members
-from labelvalue.observe.table.cells import Fault, parse_count, parse_number
 from labelvalue.observe.table.delimited import MAX_KEPT, Limits, once, open_rows
+from labelvalue.observe.table.schema import Fault, parse_count, parse_number, repeated
 from labelvalue.problems import InputError, Problem, input_error, listed
 from labelvalue.settings import MAX_COUNT
 
@@ -266,7 +266,8 @@ def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
     with open_rows(stream, file, Limits(rows=LONGEST, cell=LARGEST_CELL, fix="download it in parts")) as rows:
         header = list(rows.header)
         _check_header(header, file, into)
-        rows.need_distinct()
+        if problems := repeated(header, file, rows.header_line):
+            raise InputError(problems)
         work = _Work()
         homeless: Counter[str] = Counter()
         strange: Counter[str] = Counter()

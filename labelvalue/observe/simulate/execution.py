@@ -25,11 +25,10 @@ from types import TracebackType
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.simulate.learners import is_estimator, seeded
-from labelvalue.observe.simulate.training import Key, Outcome, Task
+from labelvalue.observe.simulate.training import Key, Outcome
 from labelvalue.printing import goes_on, say, shown_otherwise, visible
 from labelvalue.problems import StorageError, input_error
 from labelvalue.reading import parse_json, read_text
@@ -82,36 +81,30 @@ class Checkpoint:
         """Write a training down; what failed is not kept, and is tried again."""
         if outcome.failed or not self.folder.is_dir():  # a worker elsewhere does not see the folder
             return
-        task = outcome.task
         content = {
-            "key": list(task.key),
+            "key": outcome.key,
             "measures": [[*place, measure] for place, measure in outcome.measures.items()],
             "synthetic": dict(outcome.synthetic),
             "skipped": outcome.skipped,
             "seconds": outcome.seconds,
             names.MEASURED_AT: None if outcome.measured_at is None else outcome.measured_at.isoformat(),
-            "rows": task.rows.tolist() if outcome.ends else None,
+            "rows": outcome.rows.tolist() if outcome.ends else None,
             "ends": list(outcome.ends),
-            "wrong": None if task.wrong is None or not outcome.ends else np.flatnonzero(task.wrong).tolist(),
+            "noise": outcome.noise,
         }
-        write_whole(self._path(task.key), json.dumps(content).encode())
+        write_whole(self._path(outcome.key), json.dumps(content).encode())
 
-    def find(self, task: Task) -> Outcome | None:
-        """Return what a training gave; rows that a strategy chose are those that it chose then."""
+    def find(self, key: Key, rows: np.ndarray) -> Outcome | None:
+        """Return what a training gave, on ``rows`` or those that a strategy chose then."""
         try:
-            content = parse_json(read_text(self._path(task.key), MOST_KEPT, ours=True))
+            content = parse_json(read_text(self._path(key), MOST_KEPT, ours=True))
         except (StorageError, ValueError):  # not there, or spoilt by something else: it is trained again
             return None
-        if content["rows"] is not None:
-            rows = np.array(content["rows"], dtype=np.int64)
-            wrong = None
-            if content["wrong"] is not None:
-                wrong = np.zeros(rows.size, dtype=bool)
-                wrong[content["wrong"]] = True
-            task = dataclasses.replace(task, rows=rows, wrong=wrong)
         moment = content[names.MEASURED_AT]
         return Outcome(
-            task=task,
+            key=key,
+            rows=rows if content["rows"] is None else np.array(content["rows"], dtype=np.int64),
+            noise=content["noise"],
             measures={(suite, name): measure for suite, name, measure in content["measures"]},
             synthetic=content["synthetic"],
             skipped=content["skipped"],
@@ -122,32 +115,6 @@ class Checkpoint:
 
     def _path(self, key: Key) -> Path:
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.json"
-
-
-def digest(*tables: Any) -> str:
-    """Return a digest of the content of tables, arrays and sparse matrices."""
-    total = hashlib.sha256()
-    for table in tables:
-        if table is None:
-            continue
-        if isinstance(table, pd.DataFrame | pd.Series):
-            columns = list(table.columns) if isinstance(table, pd.DataFrame) else []
-            total.update(repr(columns).encode())
-            total.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-        elif hasattr(table, "tocsr"):
-            sparse = table.tocsr()
-            for part in (sparse.data, sparse.indices, sparse.indptr):
-                total.update(np.ascontiguousarray(part).tobytes())
-        else:
-            array = np.asarray(table)
-            flat = pd.Series(array.ravel()) if array.dtype.kind == "O" else None
-            total.update(f"{array.shape} {array.dtype}".encode())
-            total.update(
-                np.ascontiguousarray(array).tobytes()
-                if flat is None
-                else pd.util.hash_pandas_object(flat.astype(str), index=False).to_numpy().tobytes()
-            )
-    return total.hexdigest()
 
 
 def describe_learner(learner: Any) -> str:

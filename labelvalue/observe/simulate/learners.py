@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import importlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from labelvalue.observe.table.cells import unguard
+from labelvalue.observe.table.schema import unguard
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 if TYPE_CHECKING:
@@ -127,7 +127,11 @@ def stack(tables: list[Any]) -> Any:
     return np.concatenate(tables)
 
 
-LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")  # training recipes known by name
+LEARNERS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "hist_gradient_boosting": ("ensemble", "HistGradientBoostingClassifier", {}),
+    "logistic_regression": ("linear_model", "LogisticRegression", {"max_iter": 1_000}),
+    "random_forest": ("ensemble", "RandomForestClassifier", {"n_estimators": 200, "min_samples_leaf": 2}),
+}  # training recipes known by name
 OF_TEXTS = ("logistic_regression",)  # those that take texts, as TF-IDF of words and pairs of words
 MAX_ROWS, MAX_CELL = 20_000_000, 1024**2  # examples, and characters of a cell
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
@@ -172,31 +176,25 @@ def read_table(
 
 def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the table, and the line in the file of every row."""
-    from labelvalue.observe.table.delimited import Limits, is_parquet, open_checked, open_rows
+    from labelvalue.observe.table.delimited import Limits
+    from labelvalue.observe.table.files import ParquetRows, open_table, read_frame
+    from labelvalue.observe.table.schema import repeated
 
-    limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")
-    with open_checked(path) as stream:
-        if is_parquet(stream, path):
-            from labelvalue.observe.table.read import read_frame
-
-            frame = read_frame(stream, path.name, limits)
+    with open_table(path, Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")) as rows:
+        if problems := repeated(rows.header, path.name, rows.header_line):
+            raise InputError(problems)
+        if isinstance(rows, ParquetRows):
+            frame = read_frame(rows)
             return frame, range(1, len(frame) + 1)
-        with open_rows(stream, path.name, limits) as rows:
-            rows.need_distinct()
-            place = rows.header.index(slices) if slices in rows.header else None
-            lines, texts = array("q"), []
-            for line, row in rows:
-                lines.append(line)
-                if place is not None:
-                    texts.append(unguard(row[place]))
-            if rows.problems:
-                raise InputError(rows.problems)
-        stream.seek(0)
-        return _typed(stream, path, rows, slices, texts), lines
+        lines = array("q", (line for line, _ in rows))
+        if rows.problems:
+            raise InputError(rows.problems)
+        return _typed(rows, path, slices), lines
 
 
 def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return records of JSON as a table of what is wanted and of every plain value, and the place of every record."""
+    from labelvalue.observe.exports.judgements import find
     from labelvalue.observe.exports.streams import beginning, json_lines, json_records, open_export
 
     rows: list[dict[str, Any]] = []
@@ -208,24 +206,10 @@ def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequenc
                 why, fix = f"record {place} is no object", "write one object with its columns for each example"
                 raise input_error(why, fix, file=path.name, line=place)
             plain = {str(key): value for key, value in record.items() if not isinstance(value, list | Mapping)}
-            row = plain | {name: _inside(record, name) for name in wanted}
+            row = plain | {name: find(record, name)[1] for name in wanted}
             rows.append({name: _plain(value, path, place, name) for name, value in row.items()})
             places.append(place)
     return pd.DataFrame(rows).infer_objects(), places
-
-
-def _inside(record: Any, path: str) -> Any:
-    """Follow a path of keys, and places in lists, into a record; ``None`` where it ends before."""
-    if isinstance(record, Mapping) and path in record:
-        return record[path]
-    for key in path.split("."):
-        if isinstance(record, Mapping):
-            record = record.get(key)
-        elif isinstance(record, list) and key.isdigit() and int(key) < len(record):
-            record = record[int(key)]
-        else:
-            return None
-    return record
 
 
 def _plain(value: Any, path: Path, place: int, column: str) -> Any:
@@ -243,19 +227,19 @@ def _plain(value: Any, path: Path, place: int, column: str) -> Any:
     return value
 
 
-def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
+def _typed(rows: Rows, path: Path, slices: str) -> pd.DataFrame:
     """Return columns of the kinds that pandas tells, but slices as text: it takes NA for a gap and 007 for 7."""
     try:
         table = pd.read_csv(
-            stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,
-            decimal="." if rows.separator == "," else ",", low_memory=False,
+            rows.again(), sep=rows.separator, names=list(rows.header), header=0, index_col=False,
+            encoding=rows.encoding, decimal="." if rows.separator == "," else ",", low_memory=False,
+            converters={slices: lambda cell: f"={unguard(cell)}"},
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         why = f"cannot be read: {error}"
         raise input_error(why, "save it again as UTF-8 CSV or Parquet", file=path.name) from error
-    if texts:
-        table[slices] = pd.Series(texts, dtype=object)
-        table[slices] = table[slices].where(table[slices] != "")
+    if slices in table:
+        table[slices] = table[slices].str[1:].where(table[slices] != "=")
     return table
 
 
@@ -298,7 +282,7 @@ def learners_of(
             return text_classifier(learner=name, random_state=random_state)
         return tabular_classifier(features, learner=name, random_state=random_state)
 
-    default = OF_TEXTS if isinstance(features, pd.Series) else LEARNERS
+    default = OF_TEXTS if isinstance(features, pd.Series) else [*LEARNERS]
     return {name: named_learner(name) if ":" in name else known(name) for name in wanted or default[:1]}
 
 
@@ -330,7 +314,7 @@ def naming_rows(features: pd.DataFrame) -> list[Any]:
     return named if len(named) < features.shape[1] else []
 
 
-def _known(learner: str, known: Sequence[str]) -> None:
+def _known(learner: str, known: Collection[str]) -> None:
     if learner not in known:
         of = " of texts" if tuple(known) == OF_TEXTS else ""
         why = f"unknown learner{of} {quote(learner)}{did_you_mean(learner, known)}"
@@ -373,15 +357,9 @@ def preparation(features: pd.DataFrame) -> ColumnTransformer:
     )
 
 
-def _classifier(learner: str, random_state: int | None) -> object:
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    if learner == "logistic_regression":
-        return LogisticRegression(max_iter=1_000, random_state=random_state)
-    if learner == "random_forest":
-        return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=random_state)
-    return HistGradientBoostingClassifier(random_state=random_state)
+def _classifier(learner: str, random_state: int | None) -> Any:
+    module, name, options = LEARNERS[learner]
+    return getattr(importlib.import_module(f"sklearn.{module}"), name)(**options, random_state=random_state)
 
 
 def comparable(x: Any) -> Any:

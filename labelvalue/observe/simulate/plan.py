@@ -6,14 +6,12 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
 from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
@@ -22,14 +20,12 @@ from labelvalue.observe.simulate.strategies import (
     ORDERED,
     Clusters,
     Split,
-    bootstrap_order,
     fill_quotas,
     nested_order,
     stream,
-    training_seed,
 )
-from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, choose_wrong, draw_wrong_labels
-from labelvalue.observe.simulate.training import RANDOM, Loop, Outcome, Task
+from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, draw_wrong_labels
+from labelvalue.observe.simulate.training import COUNTED, RANDOM, EvaluationSet, Job, Key, Outcome
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
 from labelvalue.printing import as_lines
@@ -76,65 +72,55 @@ class Plan:
         process, rows = stream(self.entropy, NOISE), stream(self.entropy, NOISE, replicate)
         return draw_wrong_labels(self.codes, self.classes.size, self.protocol.noise_kind, process, rows)
 
-    def jobs(self) -> Iterator[Task | Loop]:
-        """Yield the trainings of fixed orders one by one, and those of strategies as loops; learners share subsets."""
+    def jobs(self) -> Iterator[Job]:
+        """Yield the trainings of fixed orders one by one, and those of strategies in a row; learners share subsets."""
         for replicate, split in enumerate(self.splits):
             rng = stream(self.entropy, ORDER, replicate)
-            draw = bootstrap_order if self.protocol.resampling == "bootstrap" else nested_order
-            start = draw(self.slice_codes[split.pool], self.sizes, self.protocol.jitter, rng)
-            wrong = self.wrong_labels(replicate)
+            slices, again = self.slice_codes[split.pool], self.protocol.resampling == "bootstrap"
+            start = nested_order(slices, self.sizes, self.protocol.jitter, rng, again=again)
             for number, strategy in enumerate(self.protocol.strategies):
                 rng = stream(self.entropy, CHOICE, number, replicate)
                 if strategy == RANDOM:
-                    yield from self._tasks(RANDOM, replicate, split.pool[start], self.sizes, wrong)
+                    yield from self._fixed(RANDOM, replicate, split.pool[start], self.sizes)
                 elif isinstance(strategy, ClassMix):
                     order = split.pool[self._mixed(strategy, split.pool, rng)]
                     sizes = [size for size in self.sizes if size <= order.size]
-                    yield from self._tasks(strategy.name, replicate, order, sizes, wrong)
+                    yield from self._fixed(strategy.name, replicate, order, sizes)
                 else:
                     first = start[: self.sizes[0]]
                     if RANDOM not in self.protocol.strategies and number == 0:
-                        yield from self._tasks(RANDOM, replicate, split.pool[first], self.sizes[:1], wrong)
+                        yield from self._fixed(RANDOM, replicate, split.pool[first], self.sizes[:1])
                     if strategy in ORDERED:
                         order = split.pool[self._even(strategy, split.pool, first, rng)]
-                        yield from self._tasks(strategy, replicate, order, self.sizes[1:], wrong)
+                        yield from self._fixed(strategy, replicate, order, self.sizes[1:])
                     else:
-                        yield from self._loops(strategy, replicate, split.pool, first)
+                        smallest, larger = self.sizes[:1], self.sizes[1:]
+                        yield from self._each(strategy, replicate, split.pool, first, larger, smallest)
 
-    def count(self, jobs: Sequence[Task | Loop]) -> int:
-        """Return the number of evaluated trainings among jobs."""
-        return sum(1 if isinstance(job, Task) else len(job.sizes) for job in jobs)
+    def _fixed(self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int]) -> Iterator[Job]:
+        """Trainings on the first rows of an order."""
+        every = np.arange(order.size)
+        for place, size in enumerate(sizes):
+            yield from self._each(strategy, replicate, order[:size], every[:size], [size], sizes[: place + 1])
 
-    def _tasks(
-        self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int], drawn: WrongLabels | None
-    ) -> Iterator[Task]:
-        for size, (number, learner), share, ratio in itertools.product(sizes, enumerate(self.learners), *self._shares):
-            yield Task(
-                learner=learner,
-                replicate=replicate,
-                size=size,
-                rows=order[:size],
-                seed=training_seed(self.entropy, number, replicate, size),
-                strategy=strategy,
-                wrong=choose_wrong(drawn.order[order], sizes, share)[:size] if drawn and share is not None else None,
-                synthetic=ratio,
-                share=share,
-            )
-
-    def _loops(self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray) -> Iterator[Loop]:
+    def _each(
+        self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray, sizes: list[int], ends: list[int]
+    ) -> Iterator[Job]:
+        """The same of every learner, share of wrong labels and of synthetic examples."""
         for (number, learner), share, ratio in itertools.product(enumerate(self.learners), *self._shares):
-            yield Loop(
+            yield Job(
                 learner=learner,
-                strategy=strategy,
                 number=number,
+                strategy=strategy,
                 replicate=replicate,
+                sizes=sizes,
                 pool=pool,
                 start=start,
-                sizes=self.sizes[1:],
-                batch_size=self.protocol.batch_size,
+                ends=ends,
                 share=share,
                 synthetic=ratio,
                 entropy=self.entropy,
+                batch_size=self.protocol.batch_size,
             )
 
     @property
@@ -260,12 +246,12 @@ class Gathering:
     evaluations: Sequence[Sequence[EvaluationSet]]
     clusters: Clusters | None
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
-    dead: list[Task] = dataclasses.field(default_factory=list)
+    dead: list[Key] = dataclasses.field(default_factory=list)
 
-    def runs(self, notes: Sequence[str], jobs: Sequence[Task | Loop], classes: int) -> xr.Dataset:
+    def runs(self, notes: Sequence[str], jobs: Sequence[Job], classes: int) -> xr.Dataset:
         """Return the runs table; raise where there is nothing to put into it."""
-        place = {key: number for number, key in enumerate(_keys(jobs))}
-        done = sorted(self.outcomes, key=lambda outcome: place[outcome.task.key])
+        place = {key: number for number, key in enumerate(key for job in jobs for key in job.keys)}
+        done = sorted(self.outcomes, key=lambda outcome: place[outcome.key])
         rows = [row for outcome in done for row in self._rows(outcome)]
         if not rows:
             raise self._nothing(done)
@@ -275,11 +261,11 @@ class Gathering:
     def _nothing(self, done: Sequence[Outcome]) -> Exception:
         failed = [outcome for outcome in done if outcome.failed]
         if failed:
-            error = RuntimeError(f"training failed ({failed[0].task.text}): {failed[0].failed}")
+            error = RuntimeError(f"training failed ({failed[0].key.text}): {failed[0].failed}")
             error.add_note(failed[0].trace)
             return error
         if self.dead:
-            return RuntimeError(f"the worker died twice: {_named(task.text for task in self.dead)}")
+            return RuntimeError(f"the worker died twice: {_named(key.text for key in self.dead)}")
         reasons = ", ".join(sorted({outcome.skipped for outcome in done if outcome.skipped})) or "no size fits"
         return input_error(f"no training could be done: {reasons}", "give larger sizes, more time or other data")
 
@@ -290,35 +276,34 @@ class Gathering:
         return [f"{count} {why}" for why, count in sorted(counts.items()) if count]
 
     def _lost(self, done: Sequence[Outcome]) -> list[str]:
-        failed = [f"{outcome.task.text}: {outcome.failed}" for outcome in done if outcome.failed]
+        failed = [f"{outcome.key.text}: {outcome.failed}" for outcome in done if outcome.failed]
         notes = [f"trainings failed: {len(failed)} ({_named(failed)})"] if failed else []
         if self.dead:
-            lost = _named(task.text for task in self.dead)
+            lost = _named(key.text for key in self.dead)
             notes.append(f"trainings missing, their worker died twice: {len(self.dead)} ({lost})")
         return notes
 
     def _rows(self, outcome: Outcome) -> list[dict[str, object]]:
         """Return the rows of the runs table that one training gives, one per suite and slice."""
-        task, protocol = outcome.task, self.plan.protocol
-        counts = self.plan.labels_by_slice(task.rows)
-        ids = {e.suite: e.ids for e in self.evaluations[task.replicate]}
+        key, counts = outcome.key, self.plan.labels_by_slice(outcome.rows)
+        ids = {e.suite: e.ids for e in self.evaluations[key.replicate]}
         shared: dict[str, object] = {
-            names.LEARNER: task.learner,
-            names.STRATEGY: task.strategy,
-            names.REPLICATE: task.replicate,
-            names.PROTOCOL: protocol.id,
+            names.LEARNER: key.learner,
+            names.STRATEGY: key.strategy,
+            names.REPLICATE: key.replicate,
+            names.PROTOCOL: self.plan.protocol.id,
             names.SECONDS: outcome.seconds,
             names.MEASURED_AT: outcome.measured_at,
         }
-        if task.wrong is not None:
-            shared[names.LABEL_NOISE] = np.count_nonzero(task.wrong) / task.size
+        if outcome.noise is not None:
+            shared[names.LABEL_NOISE] = outcome.noise
         by_slice = self._by_slice(outcome, {name for _, name in outcome.measures})
         return [
             {
                 names.SLICE: name,
                 names.SUITE: suite,
                 names.LABELS: counts[name],
-                names.OTHER_LABELS: task.size - counts[name],
+                names.OTHER_LABELS: key.size - counts[name],
                 names.EVALUATION_SET: ids[suite][name],
                 names.LABELS_NOW: self.plan.labels_now.get(name, 0),
                 **by_slice[name],
@@ -332,7 +317,7 @@ class Gathering:
     def _by_slice(self, outcome: Outcome, slices: set[str]) -> dict[str, dict[str, object]]:
         """What is said of each slice's part of a training set: its synthetic examples, its diversity."""
         out: dict[str, dict[str, object]] = {name: {} for name in slices}
-        here = self.plan.slices[outcome.task.rows]
+        here = self.plan.slices[outcome.rows]
         made = sum(outcome.synthetic.values())
         for name, cells in out.items():
             if self.plan.protocol.synthetic:
@@ -340,16 +325,16 @@ class Gathering:
                 cells |= {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: made - own}
             if self.clusters is not None:
                 known = name in self.clusters.sizes
-                rows = outcome.task.rows[here == name]
+                rows = outcome.rows[here == name]
                 cells[names.DIVERSITY] = self.clusters.score(name, rows) if known else float("nan")
         return out
 
-    def _shortened(self, jobs: Sequence[Task | Loop]) -> list[str]:
+    def _shortened(self, jobs: Sequence[Job]) -> list[str]:
         """Return a note per mix of classes that the pool cannot serve at every size."""
         wanted = set(self.plan.sizes)
         notes = []
         for mix in [s for s in self.plan.protocol.strategies if isinstance(s, ClassMix)]:
-            served = {job.size for job in jobs if isinstance(job, Task) and job.strategy == mix.name}
+            served = {size for job in jobs if job.strategy == mix.name for size in job.sizes}
             if wanted - served:
                 lost = ", ".join(map(str, sorted(wanted - served)))
                 notes.append(f"{mix.name}: too few rows of a class for sizes {lost}")
@@ -370,7 +355,3 @@ class Gathering:
 
 def _named(jobs: Iterable[str]) -> str:
     return some_of(jobs, 5, "; ")
-
-
-def _keys(jobs: Sequence[Task | Loop]) -> list[Any]:
-    return [t.key for job in jobs for t in ([job] if isinstance(job, Task) else map(job.task, job.sizes))]

@@ -62,14 +62,10 @@ def _strategy(checks: Checks, key: str, given: Any) -> Any:
 
 
 def _generator(checks: Checks, key: str, given: Any) -> Any:
-    if callable(given):
-        return given
-    if not isinstance(given, str):
-        checks.wrong(
-            key, "neither a name nor a function", "give 'smote', 'bootstrap', or a function (X, y, n, seed)", given
-        )
-        return given
-    return checks.text(key, given)
+    if not callable(given) and not isinstance(given, str):
+        fix = "give 'smote', 'bootstrap', or a function (X, y, n, seed)"
+        checks.wrong(key, "neither a name nor a function", fix, given)
+    return given
 
 
 def _suite(checks: Checks, key: str, given: Any) -> Any:

@@ -1,5 +1,6 @@
 """Runs from the user's own data: train on nested random subsets, count errors slice by slice."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from labelvalue import names
 from labelvalue.observe.simulate.execution import Execution
 from labelvalue.observe.simulate.learners import check_learners
 from labelvalue.observe.simulate.protocol import Protocol
-from labelvalue.observe.simulate.simulation import choose_protocol, prepare
+from labelvalue.observe.simulate.simulation import prepare
 from labelvalue.observe.simulate.strategies import Strategy
 from labelvalue.observe.simulate.suites import ClassMix, Suite
 
@@ -126,7 +127,9 @@ def simulate_runs(
     if not isinstance(how, Execution):
         raise TypeError(f"execution must be an Execution, not {type(how).__name__}")
     own = {name: s for name, s in strategies.items() if s is not None} if isinstance(strategies, Mapping) else {}
-    given = {
+    if not isinstance(protocol, Protocol | None):
+        raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
+    given: dict[str, Any] = {
         names.METRIC: metric,
         "slices": slices if isinstance(slices, str) else None,
         "sizes": sizes,
@@ -135,6 +138,7 @@ def simulate_runs(
         "suites": suites,
         "random_state": random_state,
     }
-    settled = choose_protocol(protocol, given)
+    named = {name: value for name, value in given.items() if value is not None}
+    settled = dataclasses.replace(protocol or Protocol(), **named)
     seed = None if how.kept is None else how.kept.seed
     return prepare(settled, learners, own, X, y, slices, evaluation, metadata, seed).run(how)

@@ -9,21 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.simulate.evaluation import (
-    NUMERIC,
-    PROBABILISTIC,
-    EvaluationSet,
-    Scorer,
-    make_evaluations,
-    make_splits,
-    positions,
-    rows_held,
-)
 from labelvalue.observe.simulate.execution import (
     Call,
     Checkpoint,
@@ -31,7 +22,6 @@ from labelvalue.observe.simulate.execution import (
     Tracker,
     choose_engine,
     describe_learner,
-    digest,
     is_over,
     tell_learners,
 )
@@ -48,19 +38,25 @@ from labelvalue.observe.simulate.strategies import (
     find_clusters,
     fresh_seed,
 )
-from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
-from labelvalue.observe.simulate.synthetic import GENERATORS, Synthesise, find_generator
-from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
-from labelvalue.observe.table.cells import Fault, parse_slice
+from labelvalue.observe.simulate.suites import ClassMix, Synthesise, WrongEvaluation, WrongLabels, find_generator
+from labelvalue.observe.simulate.training import (
+    NUMERIC,
+    PROBABILISTIC,
+    Bench,
+    EvaluationSet,
+    Job,
+    Key,
+    Outcome,
+    Pool,
+    Scorer,
+    make_evaluations,
+    make_splits,
+    positions,
+    rows_held,
+    run_job,
+)
+from labelvalue.observe.table.schema import Fault, parse_slice
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
-
-
-def choose_protocol(protocol: Protocol | None, given: Mapping[str, object]) -> Protocol:
-    """Return the protocol with the settings that were given by name in the place of its own."""
-    if protocol is not None and not isinstance(protocol, Protocol):
-        raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
-    named = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(protocol or Protocol(), **named)  # type: ignore[arg-type]
 
 
 def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
@@ -113,17 +109,6 @@ def told_apart_by_blanks(y: Any) -> list[Problem]:
             why = f"the same as the class {quote(first[kind.strip()])} but for blanks around it"
             found.append(Problem(line=row, column="y", value=kind, why=why, fix="strip the labels: y.str.strip()"))
     return found
-
-
-def check_sizes(sizes: Sequence[int], pool: int) -> list[int]:
-    """Return ascending training-set sizes that the pool can serve."""
-    why = f"not between 2 and the {pool} rows that are left to train on"
-    problems = [
-        Problem(column="sizes", value=size, why=why, fix="change it") for size in sizes if not 2 <= size <= pool
-    ]
-    if problems:
-        raise InputError(problems)
-    return list(sizes)
 
 
 def choose_metric(protocol: Protocol, learners: Mapping[str, Any]) -> str:
@@ -203,13 +188,6 @@ def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: 
     return problems
 
 
-def check_generator(generator: str | Callable[..., Any]) -> None:
-    """Refuse the name of a generator that there is not."""
-    if isinstance(generator, str) and generator not in GENERATORS:
-        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
-        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")
-
-
 def prepare(
     protocol: Protocol,
     learners: Mapping[str, Any],
@@ -248,8 +226,9 @@ def prepare(
         sizes, chosen = choose_sizes(pool, protocol, texts[free], codes[free] if codes.size else None)
         said = [chosen, *said]
     else:
-        sizes = check_sizes(protocol.sizes, pool)
-    check_generator(protocol.generator)
+        sizes, why = list(protocol.sizes), f"not between 2 and the {pool} rows that are left to train on"
+        if beyond := [size for size in sizes if not 2 <= size <= pool]:
+            raise InputError(Problem(column="sizes", value=size, why=why, fix="change it") for size in beyond)
     made = functools.partial(
         make_evaluations, suites=protocol.suites, held=held, x=X, y=y, slices=texts, entropy=entropy
     )
@@ -307,6 +286,10 @@ def _as_numbers(x: Any, distances: bool, protocol: Protocol) -> Any:
         return None
 
 
+Left = tuple[Job, list[Key], Outcome | None]
+"""A job that is not done, its trainings that are not, and the last that is."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulation:
     """Everything that is needed to train."""
@@ -332,7 +315,7 @@ class Simulation:
             "random_state": self.plan.protocol.random_state,
             "protocol": self.plan.protocol.to_toml(),
             "learners": {name: describe_learner(learner) for name, learner in self.learners.items()},
-            "data": digest(self.x, self.y, self.plan.slices, self.metadata),
+            "data": joblib.hash((self.x, self.y, self.plan.slices, self.metadata)),
             "evaluation": hashlib.sha256(repr(ids).encode()).hexdigest(),
         }
 
@@ -340,7 +323,7 @@ class Simulation:
         """Train everything that is not done yet and return the runs."""
         protocol = self.plan.protocol
         jobs = list(self.plan.jobs())
-        total = self.plan.count(jobs)
+        total = sum(len(job.sizes) for job in jobs)
         gathering = Gathering(plan=self.plan, evaluations=self.evaluations, clusters=self.clusters)
         notes = [f"simulated with random_state {protocol.random_state}, jitter {protocol.jitter:g}"]
         if self.said:
@@ -353,20 +336,19 @@ class Simulation:
         if gathering.outcomes:
             notes.append(f"{len(gathering.outcomes)} of {total} trainings taken from the checkpoint")
         fixed = sum(self.plan.sizes) / len(self.plan.sizes)  # a training's time goes half with its size
-        work = sum(task.size + fixed for _, tasks, _ in left for task in tasks)
+        work = sum(key.size + fixed for _, keys, _ in left for key in keys)
         try:
             with Tracker(total - len(gathering.outcomes), work, "training", show=how.progress) as tracker:
                 make = functools.partial(self._call, left, until, None if how.dask else checkpoint)
                 for number, outcomes in choose_engine(make, len(left), until, how.n_jobs, how.dask):
-                    tasks = left[number][1]
                     if outcomes is None:
-                        gathering.dead += tasks
+                        gathering.dead += left[number][1]
                         continue
                     for outcome in outcomes:
                         gathering.outcomes.append(outcome)
                         if checkpoint is not None:
                             checkpoint.keep(outcome)
-                        tracker.advance(outcome.task.size + fixed)
+                        tracker.advance(outcome.key.size + fixed)
         except KeyboardInterrupt:
             if not gathering.outcomes:
                 raise
@@ -379,31 +361,19 @@ class Simulation:
         told = tell_learners(self.learners).items()
         return runs.assign_attrs({names.TRAINED: "".join(f"{as_toml(k)} = {as_toml(v)}\n" for k, v in told)})
 
-    def _kept(
-        self, jobs: list[Task | Loop], checkpoint: Checkpoint | None, outcomes: list[Outcome]
-    ) -> list[tuple[Task | Loop, list[Task], Outcome | None]]:
-        """Return the jobs that are left, each with its trainings and the last one of a loop that is done."""
-        left: list[tuple[Task | Loop, list[Task], Outcome | None]] = []
+    def _kept(self, jobs: list[Job], checkpoint: Checkpoint | None, outcomes: list[Outcome]) -> list[Left]:
+        """Return the jobs that are left, with their trainings and the last one that is done."""
+        left: list[Left] = []
         for job in jobs:
-            tasks = [job] if isinstance(job, Task) else [job.task(size) for size in job.sizes]
-            last: Outcome | None = None
-            while checkpoint is not None and tasks:
-                found = checkpoint.find(tasks[0])
-                if found is None:
-                    break
-                last, tasks = found, tasks[1:]
+            keys, last = job.keys, None
+            while checkpoint is not None and keys and (found := checkpoint.find(keys[0], job.pool)):
+                last, keys = found, keys[1:]
                 outcomes.append(found)
-            if tasks:
-                left.append((job, tasks, last))
+            if keys:
+                left.append((job, keys, last))
         return left
 
-    def _call(
-        self,
-        left: list[tuple[Task | Loop, list[Task], Outcome | None]],
-        until: float | None,
-        checkpoint: Checkpoint | None,
-        number: int,
-    ) -> Call:
+    def _call(self, left: list[Left], until: float | None, checkpoint: Checkpoint | None, number: int) -> Call:
         """Return what a job calls, with the rows it needs and no others."""
         job, _, last = left[number]
         bench = Bench(
@@ -413,31 +383,18 @@ class Simulation:
             until=until,
             keep=None if checkpoint is None else checkpoint.keep,
         )
-        learner, drawn = self.learners[job.learner], self._wrong_labels(job.replicate)
-        if isinstance(job, Task):
-            slices = self.plan.slices[job.rows]
-            return _one, (job, learner, take(self.x, job.rows), self._given(job, drawn), slices, bench)
-        return run_loop, (job, self.queries[job.strategy], learner, self._pool(job, drawn), bench, last)
+        strategy = self.queries.get(job.strategy)
+        return run_job, (job, strategy, self.learners[job.learner], self._pool(job), bench, last)
 
     @functools.cached_property
     def _wrong_labels(self) -> Callable[[int], WrongLabels | None]:
         return functools.lru_cache(maxsize=1)(self.plan.wrong_labels)
 
-    def _given(self, task: Task, drawn: WrongLabels | None) -> np.ndarray:
-        """Return the labels of a training set, wrong ones included."""
-        right = self.y[task.rows]
-        if task.wrong is None or drawn is None:
-            return right
-        return np.where(task.wrong, self.scorer.classes[drawn.codes[task.rows]], right)
-
-    def _pool(self, loop: Loop, drawn: WrongLabels | None) -> Pool:
-        rows, wrong = loop.pool, None
-        if drawn is not None:
+    def _pool(self, job: Job) -> Pool:
+        rows, wrong = job.pool, None
+        if (drawn := self._wrong_labels(job.replicate)) is not None:
             here = WrongLabels(codes=drawn.codes[rows], order=drawn.order[rows])
             wrong = here, self.scorer.classes[here.codes]
-        features = None if self.features is None else take(self.features, rows)
+        asked = self.features is not None and job.strategy in self.queries
+        features = take(self.features, rows) if asked else None
         return Pool(x=take(self.x, rows), y=self.y[rows], slices=self.plan.slices[rows], features=features, wrong=wrong)
-
-
-def _one(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> list[Outcome]:
-    return [train(task, learner, x, y, slices, bench)]

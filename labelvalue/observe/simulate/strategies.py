@@ -286,36 +286,27 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
     return f"{kind}-" + hashlib.sha256(rows.astype("<i8").tobytes() + copy.encode()).hexdigest()[:12]
 
 
-def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return an order of rows whose first n, for each size n, are one training set; slices' shares differ at random."""
+def nested_order(
+    slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator, *, again: bool = False
+) -> np.ndarray:
+    """Return an order of rows whose first n, for each size n, are one training set; slices' shares differ at random.
+
+    Rows are drawn without replacement, or ``again`` as in a bootstrap.
+    """
     _, codes = np.unique(slices, return_inverse=True)
-    count = codes.max() + 1
-    lasting = rng.normal(0.0, jitter, count)
-    left = np.arange(slices.size)
-    chosen, done = [], 0
-    for size in sizes:
-        passing = rng.normal(0.0, jitter, count)
-        log_weight = (lasting + passing)[codes[left]]
+    lasting = rng.normal(0.0, jitter, codes.max() + 1)
+    left, chosen = np.arange(slices.size), []
+    for count in np.diff(sizes, prepend=0).tolist():
+        log_weight = (lasting + rng.normal(0.0, jitter, lasting.size))[codes[left]]
+        if again:
+            weight = np.exp(log_weight)
+            chosen.append(rng.choice(left, count, p=weight / weight.sum()))
+            continue
         # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
-        keys = np.log(rng.standard_exponential(left.size)) - log_weight
-        step = np.argsort(keys)[: size - done]
+        step = np.argsort(np.log(rng.standard_exponential(left.size)) - log_weight)[:count]
         chosen.append(left[step])
         left = np.delete(left, step)
-        done = size
     return np.concatenate(chosen)
-
-
-def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return draws with replacement, weighted as in :func:`nested_order`; the first n are one training set."""
-    _, codes = np.unique(slices, return_inverse=True)
-    count = codes.max() + 1
-    lasting = rng.normal(0.0, jitter, count)
-    drawn, done = [], 0
-    for size in sizes:
-        weight = np.exp(lasting + rng.normal(0.0, jitter, count))[codes]
-        drawn.append(rng.choice(slices.size, size - done, p=weight / weight.sum()))
-        done = size
-    return np.concatenate(drawn)
 
 
 CLUSTERS = 32  # clusters of a slice, at most
@@ -424,22 +415,18 @@ def activeml_strategy(query_strategy: Any, *, classifier: Any = None) -> Strateg
     model = LogisticRegression() if classifier is None else classifier
 
     def choose(query: Query) -> np.ndarray:
-        return _choose(query_strategy, model if CLASSIFIER in asked else None, query)
+        from skactiveml.classifier import SklearnClassifier
+        from sklearn.base import clone
+
+        features = query.features.toarray() if hasattr(query.features, "toarray") else query.features
+        codes = np.full(features.shape[0], np.nan)
+        codes[query.labelled] = np.searchsorted(query.classes, query.labels)
+        options: dict[str, Any] = {}
+        if CLASSIFIER in asked:
+            classes = np.arange(query.classes.size)
+            options[CLASSIFIER] = SklearnClassifier(clone(model), classes=classes, random_state=query.seed)
+            options[FIT_CLASSIFIER] = True
+        fresh = clone(query_strategy).set_params(random_state=query.seed, missing_label=np.nan)
+        return fresh.query(X=features, y=codes, candidates=query.candidates, batch_size=query.count, **options)
 
     return choose
-
-
-def _choose(query_strategy: Any, classifier: Any, query: Query) -> np.ndarray:
-    from skactiveml.classifier import SklearnClassifier
-    from sklearn.base import clone
-
-    features = query.features.toarray() if hasattr(query.features, "toarray") else query.features
-    codes = np.full(features.shape[0], np.nan)
-    codes[query.labelled] = np.searchsorted(query.classes, query.labels)
-    options: dict[str, Any] = {}
-    if classifier is not None:
-        classes = np.arange(query.classes.size)
-        options[CLASSIFIER] = SklearnClassifier(clone(classifier), classes=classes, random_state=query.seed)
-        options[FIT_CLASSIFIER] = True
-    fresh = clone(query_strategy).set_params(random_state=query.seed, missing_label=np.nan)
-    return fresh.query(X=features, y=codes, candidates=query.candidates, batch_size=query.count, **options)

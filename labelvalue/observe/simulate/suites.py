@@ -1,15 +1,16 @@
-"""Suites: what else a trained model is evaluated on, beside the holdout; and wrong labels at a stated share."""
+"""Data changed or made: suites beside the holdout, wrong labels at a stated share, synthetic examples beside labels."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, override
 
 import numpy as np
 import pandas as pd
 
-from labelvalue.observe.simulate.learners import take
+from labelvalue.observe.simulate.learners import stack, take
 from labelvalue.problems import did_you_mean, input_error, quote
-from labelvalue.settings import Positive, Settings, Share, Text, listed, word
+from labelvalue.settings import Checks, Positive, Settings, Share, Text, is_number, listed, word
 
 NOISE_KINDS = ("uniform", "class_conditional", "annotators")
 ANNOTATORS = 5  # annotators of the kind ``annotators``; each labels a random fifth of the rows
@@ -80,23 +81,7 @@ class _Named:
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitSuite(_Named):
-    """Rows kept from training: those of the latest time, or of some domains."""
-
-    def _held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class CopySuite(_Named):
-    """A changed copy of the holdout."""
-
-    def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        raise NotImplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class FeatureNoise(Settings, CopySuite):
+class FeatureNoise(Settings, _Named):
     """The holdout with Gaussian noise on every numeric feature.
 
     Parameters
@@ -116,14 +101,13 @@ class FeatureNoise(Settings, CopySuite):
     def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
 
         def blur(values: np.ndarray) -> np.ndarray:
-            numbers = values.astype(float)
-            return numbers + self.scale * np.nanstd(numbers) * rng.normal(size=numbers.size)
+            return values + self.scale * np.nanstd(values) * rng.normal(size=values.size)
 
-        return Copy(_change_columns(x, blur, numeric_only=True), y, np.arange(y.size))
+        return Copy(by_column(x, blur), y, np.arange(y.size))
 
 
 @dataclasses.dataclass(frozen=True)
-class MissingValues(Settings, CopySuite):
+class MissingValues(Settings, _Named):
     """The holdout with cells emptied at random; the learner must take gaps.
 
     Parameters
@@ -143,16 +127,14 @@ class MissingValues(Settings, CopySuite):
     def _copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
 
         def empty(values: np.ndarray) -> np.ndarray:
-            numeric = values.dtype.kind in "fiu"
-            out = values.astype(float if numeric else object)
-            out[rng.random(out.size) < self.share] = np.nan
-            return out
+            values[rng.random(values.size) < self.share] = np.nan
+            return values
 
-        return Copy(_change_columns(x, empty, numeric_only=False), y, np.arange(y.size))
+        return Copy(by_column(x, empty, empty), y, np.arange(y.size))
 
 
 @dataclasses.dataclass(frozen=True)
-class WrongEvaluation(Settings, CopySuite):
+class WrongEvaluation(Settings, _Named):
     """The holdout with wrong labels: what an evaluation looks like whose labels err.
 
     Parameters
@@ -185,8 +167,17 @@ class WrongEvaluation(Settings, CopySuite):
         return Copy(x, out, np.arange(y.size))
 
 
+def _mix(checks: Checks, key: str, given: Any) -> Any:
+    """Expect a share of each class; what is kept is in order, its classes as text."""
+    shares = given.values() if isinstance(given, Mapping) else ()
+    if not shares or not all(is_number(share) and 0 < share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        checks.wrong(key, f"shares {quote(given)} are not all > 0 with sum 1", "give a share per class")
+        return given
+    return {str(name): float(share) for name, share in sorted(given.items(), key=lambda item: str(item[0]))}
+
+
 @dataclasses.dataclass(frozen=True)
-class ClassMix(CopySuite):
+class ClassMix(Settings, _Named):
     """A stated mix of classes: as a suite, of each slice's holdout; as a strategy, of the training set.
 
     Parameters
@@ -200,15 +191,7 @@ class ClassMix(CopySuite):
     'mix no=0.8 yes=0.2'
     """
 
-    shares: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        given = self.shares if isinstance(self.shares, Mapping) else {}
-        if not given or not all(map(_is_share, given.values())) or abs(sum(given.values()) - 1) > 1e-9:
-            why = f"shares {quote(self.shares)} are not all > 0 with sum 1"
-            raise input_error(why, "give a share per class", column="shares")
-        shares = {str(k): float(v) for k, v in sorted(given.items(), key=lambda item: str(item[0]))}
-        object.__setattr__(self, "shares", shares)
+    shares: Annotated[Mapping[str, float], _mix]
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -231,32 +214,36 @@ class ClassMix(CopySuite):
         return Copy(take(x, rows), y[rows], rows)
 
 
-def _change_columns(x: Any, change: Callable[[np.ndarray], np.ndarray], *, numeric_only: bool) -> Any:
-    """Return a copy of dense features, column by column."""
+def by_column(
+    x: Any,
+    numbers: Callable[[np.ndarray], np.ndarray],
+    others: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    alike: bool = False,
+) -> Any:
+    """Return dense features made anew column by column, from floats or objects; ``alike`` keeps the columns' types."""
     if hasattr(x, "tocsr"):
         raise input_error("sparse features cannot be perturbed", "give dense ones", column="X")
     frame = x if isinstance(x, pd.DataFrame) else pd.DataFrame(x)
-    out = frame.copy()
-    for place in range(frame.shape[1]):
-        values = frame.iloc[:, place].to_numpy()
-        if values.dtype.kind in "fiu" or not numeric_only:
-            kind = frame.dtypes.iloc[place]
-            changed = pd.Series(change(values), index=frame.index)
-            if isinstance(kind, pd.CategoricalDtype):
-                changed = changed.astype(kind)
-            out.isetitem(place, changed)  # type: ignore[arg-type]
+    made = []
+    for place, kind in enumerate(frame.dtypes):
+        series = frame.iloc[:, place].reset_index(drop=True)
+        values = series.to_numpy()
+        if values.dtype.kind in "fiu":
+            found = numbers(values.astype(float))
+            series = pd.Series(np.round(found) if alike and values.dtype.kind in "iu" else found)
+        elif others is not None:
+            series = pd.Series(others(values.astype(object)))
+        made.append(series.astype(kind) if alike or isinstance(kind, pd.CategoricalDtype) else series)
+    out = pd.concat(made, axis=1).set_axis(frame.columns, axis=1)
     return out if isinstance(x, pd.DataFrame) else out.to_numpy()
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
 HOLDOUT = "holdout"
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeSplit(Settings, SplitSuite):
+class TimeSplit(Settings, _Named):
     """The latest rows, kept from training, to see whether the model holds tomorrow.
 
     Parameters
@@ -283,7 +270,7 @@ class TimeSplit(Settings, SplitSuite):
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainSplit(Settings, SplitSuite):
+class DomainSplit(Settings, _Named):
     """All rows of some domains, kept from training, to see whether the model holds elsewhere.
 
     Parameters
@@ -318,6 +305,11 @@ class DomainSplit(Settings, SplitSuite):
         return np.isin(domains, self.domains)
 
 
+SplitSuite = TimeSplit | DomainSplit  # rows kept from training: those of the latest time, or of some domains
+CopySuite = FeatureNoise | MissingValues | WrongEvaluation | ClassMix  # a changed copy of the holdout
+Suite = SplitSuite | CopySuite
+
+
 def held_rows(suite: SplitSuite, column: Callable[[str], np.ndarray]) -> np.ndarray:
     """Which rows a suite keeps from training, a truth value each, given the values of a column by its name."""
     return suite._held(column)
@@ -328,8 +320,6 @@ def changed_copy(suite: CopySuite, x: Any, y: np.ndarray, slices: np.ndarray, rn
     return suite._copy(x, y, slices, rng)
 
 
-Suite = SplitSuite | CopySuite
-
 SUITES: dict[str, type] = {
     "time": TimeSplit,
     "domain": DomainSplit,
@@ -338,3 +328,111 @@ SUITES: dict[str, type] = {
     "wrong_labels": WrongEvaluation,
     "mix": ClassMix,
 }  # suites by the ``kind`` that a protocol file gives
+
+
+NEIGHBOURS = 5  # neighbours among which ``smote`` chooses
+BLUR = 0.1  # noise of ``bootstrap`` on a number, in standard deviations of its column
+
+Synthesise = Callable[[Any, np.ndarray, int, int], tuple[Any, np.ndarray]]
+"""``(X, y, n, seed) -> (X, y)``: n synthetic examples from the labelled rows of one slice."""
+
+
+def add_synthetic(
+    x: Any, y: np.ndarray, slices: np.ndarray, ratio: float, synthesise: Synthesise, seed: int
+) -> tuple[Any, np.ndarray, dict[str, int]]:
+    """Return the training set with ``round(ratio · labels)`` synthetic examples of each slice, and their numbers."""
+    tables, targets, counts = [x], [y], {}
+    for number, name in enumerate(np.unique(slices)):
+        rows = np.flatnonzero(slices == name)
+        count = round(ratio * rows.size)
+        if not count:
+            continue
+        made_x, made_y = synthesise(take(x, rows), y[rows], count, seed + number)
+        if len(made_y) != count or made_x.shape[0] != count:
+            raise ValueError(f"the generator made {made_x.shape[0]} rows and {len(made_y)} targets, not {count}")
+        tables.append(made_x)
+        targets.append(np.asarray(made_y))
+        counts[str(name)] = count
+    return stack(tables), np.concatenate(targets), counts
+
+
+def smote(x: Any, y: np.ndarray, n: int, seed: int, *, numeric_target: bool = False) -> tuple[Any, np.ndarray]:
+    """Make examples between a row and one of its five nearest neighbours of the same class (Chawla et al. 2002)."""
+    rng = np.random.default_rng(seed)
+    first = rng.integers(y.size, size=n)
+    second = _neighbours(_scaled(x), np.zeros(y.size) if numeric_target else y, first, rng)
+    along = rng.random(n)
+    made = _combine(x, first, second, along, rng)
+    target = y[first] + along * (y[second] - y[first]) if numeric_target else y[first]
+    return made, target
+
+
+def noisy_bootstrap(
+    x: Any, y: np.ndarray, n: int, seed: int, *, numeric_target: bool = False
+) -> tuple[Any, np.ndarray]:
+    """Make examples by drawing rows with replacement and adding a little noise to their numbers."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(y.size, size=n)
+
+    def blur(values: np.ndarray) -> np.ndarray:
+        return values[drawn] + BLUR * np.nanstd(values) * rng.normal(size=n)
+
+    return by_column(x, blur, lambda values: values[drawn], alike=True), y[drawn]
+
+
+GENERATORS = {"smote": smote, "bootstrap": noisy_bootstrap}
+
+
+def find_generator(generator: str | Synthesise, *, numeric_target: bool) -> Synthesise:
+    """Return the generator of a name; one's own is returned as it is."""
+    if not isinstance(generator, str):
+        return generator
+    if generator not in GENERATORS:
+        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
+        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")
+    return functools.partial(GENERATORS[generator], numeric_target=numeric_target)
+
+
+def _neighbours(features: np.ndarray, groups: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each of ``rows`` one of its nearest neighbours of the same group; itself where it is alone."""
+    from sklearn.neighbors import NearestNeighbors
+
+    out = rows.copy()
+    for group in np.unique(groups[rows]):
+        members = np.flatnonzero(groups == group)
+        here = np.flatnonzero(groups[rows] == group)
+        k = min(NEIGHBOURS, members.size - 1)
+        if not k:
+            continue
+        near = NearestNeighbors(n_neighbors=k + 1).fit(features[members])
+        asked = np.unique(rows[here])
+        found = near.kneighbors(features[asked], return_distance=False)
+        itself = np.searchsorted(members, asked)
+        # Each row's own entry goes; where equal rows crowd it out, the farthest goes instead.
+        place = np.where(found == itself[:, None], -1, np.arange(k + 1))
+        others = np.take_along_axis(found, np.argsort(place, axis=1, kind="stable")[:, 1:], axis=1)
+        mine = others[np.searchsorted(asked, rows[here])]
+        out[here] = members[mine[np.arange(here.size), rng.integers(k, size=here.size)]]
+    return out
+
+
+def _scaled(x: Any) -> np.ndarray:
+    """Return numbers in standard deviations, gaps at the mean; categories as one column per value."""
+    frame = pd.DataFrame(x)
+    numeric = frame.select_dtypes(["number", "bool"]).astype(float)
+    scaled = (numeric - numeric.mean()) / numeric.std(ddof=0).replace(0.0, 1.0)
+    rest = frame.drop(columns=numeric.columns)
+    parts = [scaled.fillna(0.0).to_numpy()]
+    if rest.shape[1]:
+        parts.append(pd.get_dummies(rest.astype(str)).to_numpy(float) * np.sqrt(0.5))
+    return np.concatenate(parts, axis=1)
+
+
+def _combine(x: Any, first: np.ndarray, second: np.ndarray, along: np.ndarray, rng: np.random.Generator) -> Any:
+    def between(values: np.ndarray) -> np.ndarray:
+        return values[first] + along * (values[second] - values[first])
+
+    def either(values: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(first.size) < 0.5, values[first], values[second])
+
+    return by_column(x, between, either, alike=True)

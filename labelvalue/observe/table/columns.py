@@ -14,11 +14,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.table import cells as cell_parsers
-from labelvalue.observe.table.cells import Fault, Parser, Time, fold, parse_cells
+from labelvalue.observe.table import schema as parsers
 from labelvalue.observe.table.delimited import Table
-from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Form, Metric
-from labelvalue.observe.table.write import csv_parts
+from labelvalue.observe.table.files import csv_parts
+from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Fault, Form, Metric, Parser, fold, parse_cells
 from labelvalue.printing import as_lines
 from labelvalue.problems import Problem, quote, some_of
 
@@ -80,10 +79,10 @@ def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | 
         problems=list(table.problems),
         notes=list(table.notes),
     )
-    missing: dict[int, list[str]] = {}  # row: columns
+    empty: dict[str, set[int]] = {}  # rows by column
     for name, raw in table.cells.items():
         parsed = parse_cells(raw, _parser(name, table.decimal))
-        empty = [row for row, value in enumerate(parsed) if value is None]
+        empty[name] = {row for row, value in enumerate(parsed) if value is None}
         for row, value in enumerate(parsed):
             if isinstance(value, Fault):
                 columns.fault(row, name, *value)
@@ -91,71 +90,56 @@ def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | 
         columns.values[name] = parsed
         if name == names.MEASURED_AT:
             _to_utc(columns, zone)
-        elif name in _required(form, table.cells):
-            for row in empty:
-                missing.setdefault(row, []).append(name)
-        elif COLUMNS[name].default == 0 and empty:
-            columns.notes.append(f"{len(empty)} empty cells of {name!r} read as 0")
-    _missing_noise(columns, form, missing)
-    _report_missing(columns, missing, drop_missing=drop_missing)
+        elif COLUMNS[name].default == 0 and empty[name]:
+            columns.notes.append(f"{len(empty[name])} empty cells of {name!r} read as 0")
+    _report_missing(columns, empty, NEEDED[form], drop_missing=drop_missing)
     _check_ranges(columns)
     return columns
 
 
-def _required(form: Form | None, present: Iterable[str]) -> set[str]:
-    required = {names.LABELS}
-    if form == "counts":
-        required |= {names.ERRORS, names.TRIALS}
-    elif form == "value":
-        required |= {names.VALUE}
-        noise = {names.STDERR, names.TRIALS} & set(present)
-        required |= noise if len(noise) == 1 else set()
-    return required
+NEEDED: dict[Form | None, tuple[tuple[str, ...], ...]] = {
+    None: ((names.LABELS,),),
+    "counts": ((names.LABELS,), (names.ERRORS,), (names.TRIALS,)),
+    "value": ((names.LABELS,), (names.VALUE,), (names.STDERR, names.TRIALS)),
+}  # of each of these columns, those that are there, a row must fill one
+
+
+def _report_missing(
+    columns: Columns, empty: dict[str, set[int]], needed: tuple[tuple[str, ...], ...], *, drop_missing: bool
+) -> None:
+    missing: dict[int, list[str]] = {}  # row: columns
+    for there in ([name for name in group if name in empty] for group in needed):
+        for row in set.intersection(*(empty[name] for name in there)) if there else ():
+            missing.setdefault(row, []).append(there[0])
+    if drop_missing and missing:
+        where = places(columns, sorted(missing))
+        columns.notes.append(f"dropped {len(missing)} rows with missing cells: {where}")
+        columns.keep(i for i in range(len(columns)) if i not in missing)
+        return
+    for row, names_ in missing.items():
+        for name in names_:
+            columns.fault(row, name, "missing", "fill the cell, or leave such rows out: --drop-missing")
 
 
 def _parser(name: str, decimal: str) -> Parser:
     column = COLUMNS[name]
     if name == names.SLICE:
-        return cell_parsers.parse_slice
+        return parsers.parse_slice
     if column.kind == "text":
-        return cell_parsers.parse_text
+        return parsers.parse_text
     if column.kind == "time":
-        return cell_parsers.parse_time
+        return parsers.parse_time
     if column.kind == "count":
         return functools.partial(_count, name=name, decimal=decimal)
-    return functools.partial(cell_parsers.parse_number, decimal=decimal)
+    return functools.partial(parsers.parse_number, decimal=decimal)
 
 
 def _count(cell: object, *, name: str, decimal: str) -> object:
-    count = cell_parsers.parse_count(cell, decimal=decimal, mean=name == names.ERRORS)
+    count = parsers.parse_count(cell, decimal=decimal, mean=name == names.ERRORS)
     negative = isinstance(count, Fault) and count.why == "must be ≥ 0"
     if name == names.TRIALS and (count == 0 or negative):
         return Fault("must be ≥ 1", "give the size of the evaluation set")
     return count
-
-
-def _missing_noise(columns: Columns, form: Form | None, missing: dict[int, list[str]]) -> None:
-    """Find rows of the value form that have neither a standard error nor trials."""
-    if form != "value" or not {names.STDERR, names.TRIALS} <= columns.values.keys():
-        return
-    pairs = zip(columns.values[names.STDERR], columns.values[names.TRIALS], strict=True)
-    for row, (stderr, trials) in enumerate(pairs):
-        if stderr is None and trials is None and row not in columns.faulty:
-            missing.setdefault(row, []).append(names.STDERR)
-
-
-def _report_missing(columns: Columns, missing: dict[int, list[str]], *, drop_missing: bool) -> None:
-    if not missing:
-        return
-    if drop_missing:
-        where = places(columns, sorted(missing))
-        columns.notes.append(f"dropped {len(missing)} rows with missing cells: {where}")
-        columns.keep(i for i in range(len(columns)) if i not in missing)
-        return
-    for row, empty in missing.items():
-        for name in empty:
-            fix = "fill the cell, or leave such rows out: --drop-missing"
-            columns.fault(row, name, "missing", fix)
 
 
 LEGAL: dict[str, tuple[Callable[[float], bool], str, str]] = {
@@ -196,9 +180,9 @@ def check_classes(columns: Columns, classes: int | None) -> None:
 
 def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
     """Turn parsed times into nanoseconds in UTC; zoned and zone-less times must not mix."""
-    times: list[Time | None] = columns.values[names.MEASURED_AT]
-    zoned = [i for i, t in enumerate(times) if t is not None and t.zoned]
-    local = [i for i, t in enumerate(times) if t is not None and not t.zoned]
+    times: list[pd.Timestamp | None] = columns.values[names.MEASURED_AT]
+    zoned = [i for i, t in enumerate(times) if t is not None and t.tz is not None]
+    local = [i for i, t in enumerate(times) if t is not None and t.tz is None]
     if zoned and local and zone is None:
         one, other = places(columns, zoned[:1]), places(columns, local[:1])
         why = f"times with a zone ({one}) and without ({other}) are mixed"
@@ -208,7 +192,7 @@ def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
         columns.notes.append(f"{len(local)} times without a zone read as UTC")
     utc: list[int | None] = []
     for row, told in enumerate(times):
-        moment = None if told is None else cell_parsers.to_utc(told, zone)
+        moment = None if told is None else parsers.to_utc(told, zone)
         if isinstance(moment, Fault):
             columns.fault(row, names.MEASURED_AT, *moment)
             moment = None

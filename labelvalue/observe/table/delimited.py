@@ -19,8 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from labelvalue.observe.table.cells import find_decimal, unguard
-from labelvalue.observe.table.schema import COLUMNS, repeated
+from labelvalue.observe.table.schema import find_decimal, unguard
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.reading import open_regular
 
@@ -36,8 +35,11 @@ _CHUNK = 1024**2
 class Rows:
     """Rows of separated text, walked once; those of the wrong length become problems."""
 
-    def __init__(self, text: IO[str], file: str, scan: _Scan, separator: str, limits: Limits):
-        self.file, self.scan, self.separator, self.limits = file, scan, separator, limits
+    def __init__(
+        self, stream: BinaryIO, text: IO[str], file: str, encoding: str, sha256: str, separator: str, limits: Limits
+    ):
+        self.file, self.encoding, self.sha256 = file, encoding, sha256
+        self.separator, self.limits, self._stream = separator, limits, stream
         self.problems: list[Problem] = []
         self._rows = _rows(text, separator, file, limits.cell)
         self.header_line, first = next(self._rows, (1, []))
@@ -63,71 +65,54 @@ class Rows:
             if len(self.problems) >= MAX_PROBLEMS:
                 raise InputError(self.problems)
 
-    def need_distinct(self) -> None:
-        """Refuse a header that names a column twice."""
-        if problems := repeated(self.header, self.file, self.header_line):
-            raise InputError(problems)
+    def parts(self, names: Collection[str]) -> Iterator[tuple[Sequence[int], Mapping[str, Sequence[object]]]]:
+        """Take rows apart into columns, some at a time, with the line of each."""
+        places = {name: self.header.index(name) for name in names}
+        known: dict[str, dict[str, str]] = {name: {} for name in names}
+        for some in itertools.batched(self, AT_ONCE):
+            columns = {name: once([unguard(row[i]) for _, row in some], known[name]) for name, i in places.items()}
+            yield [line for line, _ in some], columns
+
+    def again(self) -> BinaryIO:
+        """Return the file at its beginning, for another reader."""
+        self._stream.seek(0)
+        return self._stream
+
+    def decimal(self, columns: Sequence[Sequence[object]]) -> str:
+        """Return the decimal mark of columns of numbers."""
+        return "." if self.separator == "," else find_decimal(columns)
+
+    def notes(self, decimal: str) -> tuple[str, ...]:
+        """Say how the table was read, where that is not the usual way."""
+        told = []
+        if self.encoding not in ("utf-8", "utf-8-sig"):
+            told.append(f"decoded as {self.encoding}")
+        if self.separator != "," or decimal != ".":
+            mark = {".": "point", ",": "comma"}[decimal]
+            told.append(f"separator is {_SEPARATORS[self.separator]}, decimal {mark}")
+        return tuple(told)
 
 
 @contextlib.contextmanager
 def open_rows(stream: BinaryIO, file: str, limits: Limits, encoding: str | None = None) -> Iterator[Rows]:
     """Walk separated text row by row; ``encoding`` is what the user named, ``None`` where no one may."""
-    scan = _scan(stream, file, encoding)
-    text = io.TextIOWrapper(stream, encoding=scan.encoding, newline="")
+    found, digest = _scan(stream, file, encoding)
+    text = io.TextIOWrapper(stream, encoding=found, newline="")
     before = csv.field_size_limit(limits.cell)
     try:
         separator = _choose_separator(text, file, limits.cell)
         text.seek(0)
-        yield Rows(text, file, scan, separator, limits)
+        yield Rows(stream, text, file, found, digest, separator, limits)
     finally:
         csv.field_size_limit(before)  # the limit is the whole process's
         text.detach()
 
 
-def read_delimited(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits, encoding: str | None) -> Table:
-    """Read the wanted columns of separated text; rows of the wrong length become problems, the others cells."""
-    with open_rows(stream, file, limits, encoding) as rows:
-        places = {name: rows.header.index(name) for name in wanted(rows.header)}
-        cells: dict[str, list[object]] = {name: [] for name in places}
-        known: dict[str, dict[str, str]] = {name: {} for name in places}
-        lines: list[int] = []
-        for some in itertools.batched(rows, AT_ONCE):
-            lines += [line for line, _ in some]
-            for name, i in places.items():
-                cells[name] += once([unguard(row[i]) for _, row in some], known[name])
-    decimal = "."
-    if rows.separator != ",":
-        numeric = [cells[name] for name in cells if name in COLUMNS and COLUMNS[name].kind in ("count", "number")]
-        decimal = find_decimal(numeric)
-    return Table(
-        file=file,
-        header=rows.header,
-        cells=cells,
-        lines=lines,
-        header_line=rows.header_line,
-        decimal=decimal,
-        sha256=rows.scan.sha256,
-        notes=notes(rows.scan.encoding, rows.separator, decimal),
-        problems=tuple(rows.problems),
-    )
-
-
-def once(texts: list[str], known: dict[str, str]) -> list[str]:
+def once(texts: Sequence[str], known: dict[str, str]) -> list[str]:
     """Return texts, with one copy of all that are equal, so that a column of few texts takes little room."""
     if len(known) < MAX_KEPT:
         return [known.setdefault(text, text) for text in texts]
     return [known.get(text, text) for text in texts]
-
-
-def notes(encoding: str, separator: str, decimal: str) -> tuple[str, ...]:
-    """Return how a table was read, where that is not the usual way."""
-    told = []
-    if encoding not in ("utf-8", "utf-8-sig"):
-        told.append(f"decoded as {encoding}")
-    if separator != "," or decimal != ".":
-        mark = {".": "point", ",": "comma"}[decimal]
-        told.append(f"separator is {_SEPARATORS[separator]}, decimal {mark}")
-    return tuple(told)
 
 
 def no_rows(file: str) -> Problem:
@@ -138,14 +123,8 @@ def no_rows(file: str) -> Problem:
 # --- bytes ----------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scan:
-    encoding: str
-    sha256: str
-
-
-def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
-    """Hash the file and check its encoding and its longest line, a chunk at a time."""
+def _scan(stream: BinaryIO, file: str, encoding: str | None) -> tuple[str, str]:
+    """Hash the file and check its encoding and its longest line, a chunk at a time; encoding and digest."""
     digest = hashlib.sha256()
     start, run, lines = 0, 0, 1
     stream.seek(0)
@@ -167,7 +146,7 @@ def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
     stream.seek(0)
     if not start:
         raise InputError([no_rows(file)])
-    return _Scan(named, digest.hexdigest())
+    return named, digest.hexdigest()
 
 
 def _marked(head: bytes) -> str | None:

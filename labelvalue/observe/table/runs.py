@@ -1,10 +1,10 @@
-"""A runs table in, a validated dataset out, also from scikit-learn's learning curves; and what a table lacks."""
+"""A runs table read and checked, and written; whether its protocols go together; and what a table lacks."""
 
 import os
 import zoneinfo
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.exports.annotations import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
+from labelvalue.observe.simulate.protocol import beside, is_of, measured_by, read_protocol
+from labelvalue.observe.simulate.training import COUNTED
 from labelvalue.observe.table.columns import (
     Columns,
     assemble,
@@ -25,12 +27,13 @@ from labelvalue.observe.table.columns import (
     drop_repeated,
     note_future,
     parse_columns,
+    places,
 )
-from labelvalue.observe.table.protocols import check_protocols, protocol_beside
-from labelvalue.observe.table.read import read_table
-from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, Form, Metric, choose_metric, read_header
-from labelvalue.observe.table.write import is_default
-from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
+from labelvalue.observe.table.delimited import PARQUET_SUFFIXES, TEXT_SUFFIXES
+from labelvalue.observe.table.files import csv_parts, is_default, read_table, written_columns
+from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, choose_metric, read_header
+from labelvalue.problems import InputError, Problem, input_error, quote
+from labelvalue.storage import write_whole
 
 
 def read_runs(
@@ -103,34 +106,38 @@ def read_runs(
     >>> read_runs(table)["error"].values.tolist()
     [0.3, 0.22]
     """
-    _check_types(source, metric, direction, encoding, timezone)
-    _check_flags(drop_missing, merge_similar_slices, classes, bounds)
+    texts = {"metric": metric, "direction": direction, "encoding": encoding or 0, "timezone": timezone}
+    flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
+    _check_arguments(source, texts, flags, classes, bounds)
     zone = _zone(timezone)
     table = read_table(source, encoding=encoding)
-    header = read_header(table.header, table.file, table.header_line)
-    columns = parse_columns(table, header.form, zone=zone, drop_missing=drop_missing)
-    columns.problems[:0] = header.problems
-    columns.notes[:0] = header.notes
+    form, wrong, ignored = read_header(table.header, table.file, table.header_line)
+    columns = parse_columns(table, form, zone=zone, drop_missing=drop_missing)
+    columns.problems[:0] = wrong
+    columns.notes[:0] = ignored
     if not len(columns) and not table.problems:
         columns.problems.append(Problem(file=table.file, why="0 data rows", fix="add rows"))
     metric = check_protocols(columns, metric) or metric
-    chosen = _choose(columns, header.form, metric, direction, bounds)
+    chosen = None
+    if form is not None:
+        chosen, problems = choose_metric(metric, direction, bounds, counts=form == "counts", file=columns.file)
+        columns.problems += problems
     check_classes(columns, classes)
     _fill(columns)
     if names.SLICE in table.cells:
         check_slices(columns, merge_similar=merge_similar_slices)
-    if isinstance(chosen, Metric) and header.form == "value" and names.VALUE in columns.values:
+    if chosen is not None and form == "value" and names.VALUE in columns.values:
         check_values(columns, chosen)
         check_noise(columns, chosen)
-    if not header.problems:
+    if not wrong:
         drop_repeated(columns)
         check_keys(columns)
         check_evaluation_sets(columns)
         note_future(columns)
-    if columns.problems or chosen is None or header.form is None:
+    if columns.problems or chosen is None or form is None:
         raise InputError(_in_order(columns.problems, table.header))
     protocol = None if isinstance(source, pd.DataFrame) else protocol_beside(columns, Path(source))
-    runs = assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+    runs = assemble(columns, chosen, form, source=table.file, sha256=table.sha256)
     if protocol is not None:
         runs.attrs[names.PROTOCOL] = protocol
     return runs
@@ -145,19 +152,6 @@ def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]
         return line, column
 
     return sorted(problems, key=place)
-
-
-def _choose(
-    columns: Columns, form: Form | None, metric: str | None, direction: str | None, bounds: tuple[float, float] | None
-) -> Metric | None:
-    if form is None:
-        return None
-    counts = form == "counts"
-    chosen = choose_metric(metric, direction, bounds, counts=counts, file=columns.file)
-    if isinstance(chosen, Metric):
-        return chosen
-    columns.problems += chosen
-    return None
 
 
 def _fill(columns: Columns) -> None:
@@ -183,35 +177,186 @@ def _zone(name: str | None) -> zoneinfo.ZoneInfo | None:
         raise input_error(f"unknown time zone {name!r}", "give a name such as Europe/Paris") from None
 
 
-def _check_types(source: object, metric: object, direction: object, encoding: object, timezone: object) -> None:
+def _check_arguments(
+    source: object, texts: Mapping[str, object], flags: Mapping[str, object], classes: object, bounds: object
+) -> None:
     if not isinstance(source, str | os.PathLike | pd.DataFrame):
-        got = type(source).__name__
-        raise TypeError(f"source must be a path or a pandas DataFrame, not {got}")
-    texts = {"metric": metric, "direction": direction, "timezone": timezone}
-    for name, value in texts.items():
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} must be text, not {type(value).__name__}")
-    if not isinstance(encoding, str):
-        raise TypeError(f"encoding must be text, not {type(encoding).__name__}")
-
-
-def _check_flags(drop_missing: object, merge_similar_slices: object, classes: object, bounds: object) -> None:
-    flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
-    if classes is not None and (not isinstance(classes, int) or isinstance(classes, bool)):
-        raise TypeError(f"classes must be a whole number, not {type(classes).__name__}")
+        raise TypeError(f"source must be a path or a pandas DataFrame, not {type(source).__name__}")
+    kinds = [(name, value, isinstance(value, str | None), "text") for name, value in texts.items()]
+    kinds += [(name, value, isinstance(value, bool), "True or False") for name, value in flags.items()]
+    whole = isinstance(classes, int | None) and not isinstance(classes, bool)
+    kinds += [("classes", classes, whole, "a whole number"), ("bounds", bounds, _is_pair(bounds), "(lowest, highest)")]
+    for name, value, sound, what in kinds:
+        if not sound:
+            raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
     if isinstance(classes, int) and classes < 2:
         raise input_error(f"{classes} classes", "give a number ≥ 2")
-    if bounds is not None and not _is_pair(bounds):
-        raise TypeError("bounds must be two numbers, (lowest, highest)")
 
 
 def _is_pair(bounds: object) -> bool:
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        return False
+        return bounds is None
     return all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)
+
+
+def check_protocols(columns: Columns, asked: str | None) -> str | None:
+    """Note mixed protocols, refuse those of different things, or not of what was ``asked``; return their metric."""
+    if names.PROTOCOL not in columns.values:
+        return None
+    ids = [identity or "" for identity in columns.values[names.PROTOCOL]]
+    by_id: dict[str, list[int]] = defaultdict(list)
+    for row in columns.sound():
+        by_id[ids[row]].append(row)
+    if len(by_id) > 1:
+        counts = ", ".join(f"{quote(identity)} ({len(by_id[identity])} runs)" for identity in sorted(by_id))
+        columns.notes.append(f"runs of {len(by_id)} protocols are mixed: {counts}")
+    by_metric: dict[str, list[int]] = defaultdict(list)
+    for identity, rows in by_id.items():
+        measured = measured_by(identity)
+        if measured is not None:
+            by_metric[measured] += rows
+    _check_metrics(columns, by_metric, asked)
+    _check_suites(columns, ids)
+    metrics = {measured.partition("(")[0] for measured in by_metric}
+    if asked is not None or not metrics <= set(CATALOGUE):
+        return asked
+    return metrics.pop() if len(metrics) == 1 else None
+
+
+def protocol_beside(columns: Columns, table: Path) -> str | None:
+    """Return the protocol that stands beside a table, as TOML, if all runs are of it; note one that is another's."""
+    place = beside(table)
+    if not os.path.lexists(place):
+        return None
+    try:
+        found = read_protocol(place)
+    except InputError as error:
+        columns.notes.append(f"{place.name} is left aside, it is no protocol: {error.problems[0].why}")
+        return None
+    ids = columns.values.get(names.PROTOCOL, [""])
+    known = sorted({identity or "" for identity in ids})
+    if known == [found.id]:
+        return found.to_toml()
+    others = ", ".join(quote(identity) for identity in known if identity != found.id)
+    columns.notes.append(f"{place.name} is left aside: it is {quote(found.id)}, and there are runs of {others}")
+    return None
+
+
+def _check_metrics(columns: Columns, by_metric: dict[str, list[int]], asked: str | None) -> None:
+    different = set(by_metric) - set(COUNTED) if len(by_metric) > 1 else set()
+    if different:
+        found = ", ".join(f"{quote(m)} ({places(columns, by_metric[m])})" for m in sorted(by_metric))
+        why = f"protocols measure different things: {found}"
+        problem = Problem(file=columns.file, column=names.PROTOCOL, why=why, fix="read them apart, table by table")
+        columns.problems.append(problem)
+        return
+    for measured in sorted(by_metric):
+        metric = measured.partition("(")[0]
+        if asked is not None and metric != asked and not {metric, asked} <= set(COUNTED):
+            why = f"metric {quote(asked)} was asked for, and the protocol measured {quote(measured)}"
+            fix = "leave the metric out, or read other runs"
+            columns.problems.append(Problem(file=columns.file, column=names.PROTOCOL, why=why, fix=fix))
+
+
+def _check_suites(columns: Columns, ids: list[str]) -> None:
+    """Refuse an evaluation set that two protocols count among different suites."""
+    if not {names.EVALUATION_SET, names.SUITE} <= columns.values.keys():
+        return
+    first: dict[tuple[str, str], int] = {}
+    reported = set()
+    sets, suites = columns.values[names.EVALUATION_SET], columns.values[names.SUITE]
+    for row in columns.sound():
+        key = (columns.values[names.SLICE][row], sets[row])
+        if not sets[row] or key in reported:
+            continue
+        known = first.setdefault(key, row)
+        if ids[known] != ids[row] and suites[known] != suites[row]:
+            reported.add(key)
+            why = (
+                f"evaluation set {quote(sets[row])} is suite {quote(suites[known])} in one protocol and "
+                f"{quote(suites[row])} in another ({places(columns, [known, row])})"
+            )
+            columns.fault(row, names.EVALUATION_SET, why, "read them apart, or name the suites alike")
+
+
+def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
+    """Write runs as CSV or Parquet, by the suffix of ``path``.
+
+    ``read_runs`` of the file gives the same variables; columns of nothing but their default are left out. The file
+    appears whole or not at all. The protocol that runs carry is written to ``<path>.protocol.toml``.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs as ``read_runs`` returns them, dim ``run``.
+    path : path
+        A file that ends in ``.csv`` or ``.parquet``; replaced where it exists.
+    spreadsheet : bool
+        CSV only: put an apostrophe before text that a spreadsheet would run as a formula, which ``read_runs`` removes.
+        Without it the texts are exactly what they are, for other readers.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one.
+    StorageError
+        If the file cannot be written; an older file of that name is left as it was.
+    TypeError
+        If ``runs`` is no dataset of runs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from labelvalue import read_runs
+    >>> table = pd.DataFrame({"slice": ["FR"], "labels": [100], "errors": [30], "trials": [100]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(write_runs(read_runs(table), Path(folder) / "runs.csv").read_text())
+    slice,labels,errors,trials
+    FR,100,30,100
+    <BLANKLINE>
+    """
+    if not isinstance(runs, xr.Dataset) or not {names.SLICE, names.LABELS} <= set(runs):
+        raise TypeError(f"runs must be a dataset as read_runs returns it, not {type(runs).__name__}")
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in PARQUET_SUFFIXES:
+        content = _to_parquet(runs)
+    elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
+        content = b"".join(part.encode() for part in csv_parts(runs, spreadsheet=spreadsheet))
+    else:
+        raise input_error(f"cannot write {suffix!r}", "end the name in .csv or .parquet", file=path.name)
+    protocol = str(runs.attrs.get(names.PROTOCOL, ""))
+    if names.PROTOCOL in runs and is_of(protocol, runs[names.PROTOCOL].values.tolist()):
+        write_whole(beside(path), protocol.encode())
+    write_whole(path, content)
+    return path
+
+
+def _to_parquet(runs: xr.Dataset) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = {}
+    for name in written_columns(runs):
+        values = runs[name].values
+        if COLUMNS[name].kind == "text":
+            arrays[name] = pa.array(values.tolist(), type=pa.string())
+        elif COLUMNS[name].kind == "time":
+            arrays[name] = pa.array(values, type=pa.timestamp("ns", tz="UTC"))
+        elif COLUMNS[name].kind == "number":
+            arrays[name] = pa.array(values, mask=np.isnan(values))
+        else:
+            optional = name == names.TRIALS
+            arrays[name] = pa.array(values, mask=(values == 0) if optional else None)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays), sink)
+    return sink.getvalue().to_pybytes()
 
 
 ANSWERS = {
@@ -302,111 +447,3 @@ def _says_nothing(runs: xr.Dataset, name: str) -> bool:
         return True
     compared = {names.OTHER_LABELS, names.REPLICATE, names.STRATEGY, names.SUITE, names.LEARNER, names.SYNTHETIC_LABELS}
     return name in compared and np.unique(runs[name].values.astype(str)).size < 2
-
-
-SCORINGS: dict[str, tuple[str, float]] = {
-    "accuracy": ("accuracy", 1.0),
-    "balanced_accuracy": ("balanced_accuracy", 1.0),
-    "f1": ("f1", 1.0),
-    "f1_macro": ("f1", 1.0),
-    "precision": ("precision", 1.0),
-    "recall": ("recall", 1.0),
-    "roc_auc": ("auc", 1.0),
-    "neg_brier_score": ("brier", -1.0),
-    "neg_log_loss": ("log_loss", -1.0),
-    "neg_mean_absolute_error": ("mae", -1.0),
-    "neg_root_mean_squared_error": ("rmse", -1.0),
-}  # scikit-learn's names of scores: our metric, and the sign that turns the one into the other
-
-
-def runs_from_learning_curve(
-    train_sizes: Sequence[int] | np.ndarray,
-    test_scores: Any,
-    *,
-    trials: int | Sequence[int] | None = None,
-    stderr: Any = None,
-    scoring: str = "accuracy",
-    slice: str = "all",
-    learner: str = "default",
-    fit_times: Any = None,
-) -> xr.Dataset:
-    """Turn the output of ``sklearn.model_selection.learning_curve`` into runs.
-
-    Each fold of the cross-validation is a replicate with an evaluation set of its own. A mean score tells no noise:
-    give the size of the folds, or standard errors.
-
-    Parameters
-    ----------
-    train_sizes : array of int, shape (size,)
-        First of what ``learning_curve`` returns.
-    test_scores : array, shape (size, fold)
-        Third of it.
-    trials : int or sequence of int, optional
-        Evaluation items of each fold.
-    stderr : array, optional
-        Standard errors of the scores, broadcastable to them; for scores without an upper bound of the error.
-    scoring : str
-        scikit-learn's name of the score.
-    slice : str
-        Name of the one slice that such a curve is of.
-    learner : str
-        Name of the training recipe.
-    fit_times : array, shape (size, fold), optional
-        Fourth of it, with ``return_times=True``.
-
-    Returns
-    -------
-    xarray.Dataset
-        As ``read_runs`` returns it; scores that are NaN are left out.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, the score is not known, or noise is not told; a ``ValueError``.
-
-    Examples
-    --------
-    >>> runs = runs_from_learning_curve([50, 100], [[0.7, 0.74], [0.8, 0.82]], trials=250)
-    >>> runs.sizes["run"], runs["error"].values.round(2).tolist()
-    (4, [0.3, 0.2, 0.26, 0.18])
-    """
-    scores = np.atleast_2d(np.asarray(test_scores, dtype=float))
-    sizes = np.asarray(train_sizes)
-    problems = _problems(sizes, scores, scoring, trials, stderr)
-    if problems:
-        raise InputError(problems)
-    metric, sign = SCORINGS[scoring]
-    folds = np.arange(scores.shape[1])
-    table = {
-        names.SLICE: slice,
-        names.LEARNER: learner,
-        names.LABELS: np.repeat(sizes, folds.size),
-        names.REPLICATE: np.tile(folds, sizes.size),
-        names.EVALUATION_SET: [f"fold {fold}" for fold in np.tile(folds, sizes.size)],
-        names.VALUE: (sign * scores).ravel(),
-    }
-    if trials is not None:
-        table[names.TRIALS] = np.broadcast_to(np.asarray(trials), scores.shape).ravel()
-    if stderr is not None:
-        table[names.STDERR] = np.broadcast_to(np.asarray(stderr, dtype=float), scores.shape).ravel()
-    if fit_times is not None:
-        table[names.SECONDS] = np.asarray(fit_times, dtype=float).ravel()
-    frame = pd.DataFrame(table)
-    return read_runs(frame[np.isfinite(frame[names.VALUE])], metric=metric).assign_attrs(
-        {names.SOURCE: "learning_curve"}
-    )
-
-
-def _problems(sizes: np.ndarray, scores: np.ndarray, scoring: str, trials: object, stderr: object) -> list[Problem]:
-    problems = []
-    if scoring not in SCORINGS:
-        why = f"unknown scoring {quote(scoring)}{did_you_mean(str(scoring), SCORINGS)}"
-        fix = f"give one of {', '.join(SCORINGS)}, or read a table with read_runs"
-        problems.append(Problem(column="scoring", why=why, fix=fix))
-    elif stderr is None and (trials is None or not np.isfinite(CATALOGUE[SCORINGS[scoring][0]].error_upper)):
-        fix = "give 'stderr'" if trials is not None else "give 'trials', the evaluation items of each fold, or 'stderr'"
-        problems.append(Problem(column="trials", why="noise is unknown", fix=fix))
-    if sizes.ndim != 1 or scores.shape[0] != sizes.size:
-        why = f"{sizes.size} sizes and scores of shape {scores.shape}"
-        problems.append(Problem(column="test_scores", why=why, fix="give one row of scores a size"))
-    return problems

@@ -2,26 +2,29 @@
 
 import dataclasses
 import datetime as dt
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.exports.judgements import cell_text
-from labelvalue.observe.table.cells import parse_number
 from labelvalue.observe.table.delimited import Limits, Table
-from labelvalue.observe.table.read import read_table
+from labelvalue.observe.table.files import read_table
 from labelvalue.observe.table.runs import read_runs
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
-from labelvalue.observe.table.tracked import Record, mlflow_runs, wandb_runs
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, parse_number, repeated
 from labelvalue.printing import as_lines
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
-from labelvalue.server import is_address
+from labelvalue.reading import parse_json, read_text
+from labelvalue.server import ask, authorization, is_address, no_answer, page
+
+Record = dict[str, object]
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
 NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
@@ -37,6 +40,7 @@ class Tracker:
 
     name: str
     prefixes: tuple[str, ...]  # before the names of parameters and metrics
+    metrics: str  # before those of metrics alone
     identity: tuple[str, ...]  # columns of which the first that is there holds the run's id
     status: str  # column of its state
     parent: str  # column of the id of a run's parent, empty where there is none
@@ -48,21 +52,17 @@ class Tracker:
 
 
 def _mlflow_times(dump: pd.DataFrame) -> dict[str, pd.Series]:
-    found = {}
-    if "end_time" in dump:
-        found[names.MEASURED_AT] = dump["end_time"]
-        if "start_time" in dump:
-            pairs = zip(dump["start_time"].map(_moment), dump["end_time"].map(_moment), strict=True)
-            found[names.SECONDS] = pd.Series([_between(a, b) for a, b in pairs], index=dump.index)
+    found = {names.MEASURED_AT: dump["end_time"]} if "end_time" in dump else {}
+    if {"start_time", "end_time"} <= {*dump}:
+        pairs = zip(dump["start_time"].map(_moment), dump["end_time"].map(_moment), strict=True)
+        found[names.SECONDS] = pd.Series([_between(a, b) for a, b in pairs], index=dump.index)
     return found
 
 
 def _wandb_times(dump: pd.DataFrame) -> dict[str, pd.Series]:
-    found = {}
-    if "Runtime" in dump:
-        found[names.SECONDS] = dump["Runtime"]
+    found = {names.SECONDS: dump["Runtime"]} if "Runtime" in dump else {}
     if "Created" in dump:
-        runtimes = dump["Runtime"] if "Runtime" in dump else pd.Series("", index=dump.index)
+        runtimes = found.get(names.SECONDS, pd.Series("", index=dump.index))
         ends = [_end(created, runtime) for created, runtime in zip(dump["Created"], runtimes, strict=True)]
         found[names.MEASURED_AT] = pd.Series(ends, index=dump.index)
     return found
@@ -95,6 +95,7 @@ def _between(start: dt.datetime | None, end: dt.datetime | None) -> str:
 MLFLOW = Tracker(
     name="MLflow",
     prefixes=("params.", "metrics.", "tags."),
+    metrics="metrics.",
     identity=("run_id",),
     status="status",
     parent="tags.mlflow.parentRunId",
@@ -104,6 +105,7 @@ MLFLOW = Tracker(
 WANDB = Tracker(
     name="Weights & Biases",
     prefixes=("", "config.", "summary."),
+    metrics="",
     identity=("ID", "Name"),
     status="State",
     parent="",
@@ -120,39 +122,36 @@ def read_dump(
     path: Path,
     records: Sequence[Record] | None,
     columns: Mapping[str, str] | None,
-    metric: str | None,
-    direction: str | None,
-    bounds: tuple[float, float] | None,
-    timezone: str | None,
+    options: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Read a dump of a tracker, or records of its runs; the others are those of :func:`labelvalue.read_mlflow`."""
+    """Read a dump of a tracker, or records of its runs; ``options`` are those of :func:`labelvalue.read_runs`."""
     asked, limits = dict(columns or {}), Limits(rows=MAX_ROWS, cell=LONGEST, fix="write it in parts")
 
-    def wanted(header: tuple[str, ...]) -> list[str]:
-        found = _choose_columns(tracker, header, asked, path.name)
-        return list(dict.fromkeys(found.read))
+    chosen: list[_Chosen] = []
 
-    if records is None:
-        table = read_table(path, wanted=wanted, limits=limits)
-    else:
-        table = _table(records, path.name, wanted, limits)
-    chosen = _choose_columns(tracker, table.header, asked, path.name)
-    dump, taken, notes = _texts(table), chosen.taken, list(chosen.notes)
-    identity, state = chosen.identity, tracker.status
+    def wanted(header: tuple[str, ...]) -> list[str]:
+        chosen.append(_choose_columns(tracker, header, asked, path.name))
+        return list(dict.fromkeys(chosen[0].read))
+
+    source = path if records is None else pd.DataFrame(records, dtype=object)
+    table = read_table(source, wanted=wanted, limits=limits)
+    if records is not None:  # which stand in no file
+        table = dataclasses.replace(table, file=path.name, lines=[0] * len(records))
+    (found,) = chosen
+    dump, taken, notes, identity, state = _texts(table), found.taken, [*found.notes], found.identity, tracker.status
     if dump[identity].duplicated().any():
         notes.append(
             f"several runs share a {identity!r}; export the table with {tracker.identity[0]!r} to tell them apart"
         )
-    counts: Counter[str] = Counter()
     done = dump[state].str.lower() == FINISHED
-    counts.update(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
+    counts = Counter(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
     rows = _rows(tracker, dump[done], identity, taken, path.name)
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
-        found = listed([name for name in table.header if _bare(tracker, name)], 30)
+        metrics = [name for name in table.header if name.startswith(tracker.metrics) and name[:1].islower()]
         measured = [repr(taken[name]) for name in (names.ERRORS, names.VALUE) if name in taken]
         why = f"no finished run has a measurement in {' or '.join(measured) or MEASURED}"
-        raise input_error(why, f"map one of the columns found: {found}", file=path.name)
+        raise input_error(why, f"map one of the columns found: {listed(metrics, 30)}", file=path.name)
     if lacking_ids:
         notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
@@ -160,27 +159,12 @@ def read_dump(
     rows, header = _numbered(rows, notes), table.header
     del table, dump
     try:
-        runs = read_runs(
-            rows.drop(columns="line"), metric=metric, direction=direction, bounds=bounds, timezone=timezone
-        )
+        runs = read_runs(rows.drop(columns="line"), **options)
     except InputError as error:
         theirs = {ours: name for name, ours in tracker.clock.items() if name in header} | dict(taken)
         raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
     notes += runs.attrs[names.NOTES].splitlines()
     return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: as_lines(notes)})
-
-
-def _table(records: Sequence[Record], file: str, wanted: Callable[..., list[str]], limits: Limits) -> Table:
-    """The wanted columns of records; their line is 0, since they stand in no file."""
-    if len(records) > limits.rows:
-        raise InputError([limits.too_many(file)])
-    header = tuple(dict.fromkeys(name for record in records for name in record))
-    cells = {name: [record.get(name) for record in records] for name in (wanted(header) if header else [])}
-    return Table(file=file, header=header, cells=cells, lines=[0] * len(records))
-
-
-def _bare(tracker: Tracker, name: str) -> bool:
-    return name.startswith("metrics.") if tracker.name == MLFLOW.name else name[:1].islower()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -266,11 +250,8 @@ def _rows(tracker: Tracker, dump: pd.DataFrame, identity: str, taken: Mapping[st
 
 def _measured(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out rows without errors or value."""
-    has = pd.Series(False, index=rows.index)
-    for name in (names.ERRORS, names.VALUE):
-        if name in rows:
-            has |= rows[name] != ""
-    return rows[has].reset_index(drop=True)
+    results = rows.reindex(columns=[names.ERRORS, names.VALUE], fill_value="")
+    return rows[(results != "").any(axis=1)].reset_index(drop=True)
 
 
 def _without_measurement(
@@ -304,6 +285,114 @@ def _placed(problem: Problem, rows: pd.DataFrame, taken: Mapping[str, str], file
     row = rows.iloc[problem.line]
     why = f"run {row[names.SOURCE_ID]}: {problem.why}"
     return dataclasses.replace(problem, file=file, line=int(row["line"]) or None, column=column, why=why)
+
+
+# --- MLflow: its REST interface, version 2.0 ------------------------------------------------------
+
+TOKEN = "MLFLOW_TRACKING_TOKEN"  # not every server asks for one
+SEARCH = "runs/search"  # the one question that changes nothing on the server
+PAGE = 1000  # runs that are asked for at once
+
+
+def ask_mlflow(address: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the server of an experiment, named by its page."""
+    base, _ = page(address, "#/experiments")
+    token = authorization(TOKEN, "Bearer", needed=False)
+    answer = ask(f"{base}/api/2.0/mlflow/{what}", TOKEN, body, token=token, changes=what != SEARCH)
+    if not isinstance(answer, dict):
+        raise no_answer(base)
+    return answer
+
+
+def mlflow_runs(address: str) -> list[Record]:
+    """Runs of an experiment, with the columns that a dump of the run search has."""
+    base, experiment = page(address, "#/experiments")
+    found: list[Record] = []
+    asked: dict[str, Any] = {"experiment_ids": [experiment], "max_results": PAGE}
+    while True:
+        answer = ask_mlflow(address, SEARCH, asked)
+        runs = answer.get("runs", [])
+        try:
+            found += [_mlflow_run(run["info"], run.get("data", {})) for run in runs]
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            raise no_answer(base) from None
+        if len(found) > MAX_ROWS:
+            raise InputError([Limits(rows=MAX_ROWS).too_many(experiment)])
+        if not runs or not answer.get("next_page_token"):
+            break
+        asked["page_token"] = answer["next_page_token"]
+    if not found:
+        fix = "check the number in the address"
+        raise input_error("no run in this experiment", fix, column="address", value=experiment)
+    return found
+
+
+def _mlflow_run(info: Mapping[str, Any], data: Mapping[str, Any]) -> Record:
+    record: Record = {"run_id": info["run_id"], "status": info["status"]}
+    record |= {name: _utc(int(info[name]) / 1000) for name in ("start_time", "end_time") if info.get(name)}
+    every = ((kind, one) for kind in ("params", "metrics", "tags") for one in data.get(kind, []))
+    return record | {f"{kind}.{one['key']}": one["value"] for kind, one in every}
+
+
+def _utc(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
+
+
+# --- Weights & Biases: what a run leaves on disk --------------------------------------------------
+
+_FILE = 16 * 1024**2  # bytes of a file of a run
+_PLAIN = re.compile(r"[^][{}&*!|>%@`'#?,-].*|-[\d.][\d.e+-]*")
+_VALUE = re.compile(r"^([^\s#:'\"][^:\n]*):\n(?:[ ]+desc:.*\n)?[ ]+value: (\S.*)\n+(?=\S|\Z)", re.MULTILINE)
+
+
+def wandb_runs(folder: Path) -> list[Record]:
+    """Runs in a folder ``wandb``, or that of one run: ``config.…`` and ``summary.…``, times and state."""
+    places = [folder] if (folder / "files").is_dir() else sorted(p for p in folder.glob("*run-*") if not p.is_symlink())
+    found = [_wandb_run(place) for place in places[: MAX_ROWS + 1] if (place / "files").is_dir()]
+    if not any(len(run) > len(("ID", "State")) for run in found):
+        why = "no run in it that left a wandb-summary.json, as one that is offline does not before it is synchronised"
+        raise input_error(why, "give the folder 'wandb', or a folder 'run-…' in it", file=folder.name)
+    return found
+
+
+def _wandb_run(place: Path) -> Record:
+    """One run: finished where its last summary says how long it took, which is written when it ends."""
+    summary, config = place / "files" / "wandb-summary.json", place / "files" / "config.yaml"
+    try:
+        told = parse_json(read_text(summary, _FILE)) if summary.exists() else {}
+        if not isinstance(told, dict):
+            raise ValueError("no object")
+        end = told.get("_wandb", {}).get("runtime") if isinstance(told.get("_wandb", {}), dict) else None
+        times: Record = {} if end is None else {"Runtime": end}
+        if end is not None and "_timestamp" in told:
+            times["Created"] = _utc(told["_timestamp"] - end)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = f"not the summary of a run: {error}"
+        raise input_error(why, "leave this run out", file=f"{place.name}/{summary.name}") from None
+    record: Record = {"ID": place.name.rpartition("-")[2], "State": "" if end is None else "finished"} | times
+    record |= {f"summary.{key}": value for key, value in told.items() if isinstance(value, str | int | float)}
+    text = read_text(config, _FILE) if config.exists() else ""
+    return record | {f"config.{key}": value for key, value in _values(text)}
+
+
+def _values(text: str) -> Iterator[tuple[str, str]]:
+    """Settings of a ``config.yaml`` that are one text or number on one line; nothing else of it is read."""
+    for key, line in _VALUE.findall(f"{text}\n"):
+        written = line.rstrip()
+        if written[0] == "'" and written[-1] == "'" and len(written) > 1:
+            yield key, written[1:-1].replace("''", "'")
+        elif written[0] == '"':
+            try:
+                yield key, str(json.loads(written))
+            except ValueError:
+                continue
+        elif _PLAIN.fullmatch(written) and " #" not in written:
+            yield key, "" if written in ("null", "~") else written
+
+
+# --- for people ------------------------------------------------------------------------------------
 
 
 def read_mlflow(
@@ -355,7 +444,8 @@ def read_mlflow(
     """
     records = mlflow_runs(source) if is_address(source) else None
     path = Path(source) if records is None else Path("runs of the server")
-    return read_dump(MLFLOW, path, records, columns, metric, direction, bounds, timezone)
+    options = {"metric": metric, "direction": direction, "bounds": bounds, "timezone": timezone}
+    return read_dump(MLFLOW, path, records, columns, options)
 
 
 def read_wandb(
@@ -403,4 +493,5 @@ def read_wandb(
     """
     path = Path(source)
     records = wandb_runs(path) if path.is_dir() else None
-    return read_dump(WANDB, path, records, columns, metric, direction, bounds, timezone)
+    options = {"metric": metric, "direction": direction, "bounds": bounds, "timezone": timezone}
+    return read_dump(WANDB, path, records, columns, options)

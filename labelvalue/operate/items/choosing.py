@@ -17,7 +17,6 @@ from labelvalue.forecast.backtesting.holdout import CURVE, Origin
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
-from labelvalue.observe.simulate.evaluation import evaluation_id
 from labelvalue.observe.simulate.execution import Execution, tell_learners
 from labelvalue.observe.simulate.learners import (
     check_learners,
@@ -40,7 +39,7 @@ from labelvalue.observe.simulate.strategies import (
     seed_of,
     spread_out,
 )
-from labelvalue.observe.simulate.training import RANDOM
+from labelvalue.observe.simulate.training import RANDOM, evaluation_id
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.tasks import ITEM, RANK

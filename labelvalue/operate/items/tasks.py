@@ -10,7 +10,7 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.importers import label_studio
-from labelvalue.observe.table.cells import guard_cells
+from labelvalue.observe.table.schema import guard_cells
 from labelvalue.problems import did_you_mean, input_error, quote
 from labelvalue.reading import parse_json
 from labelvalue.storage import write_whole

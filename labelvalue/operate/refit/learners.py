@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.forecast.gains.gains import predict_gain
-from labelvalue.model.fitting.pooling import carry_over
+from labelvalue.model.fitting.data_checks import carry_over
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 

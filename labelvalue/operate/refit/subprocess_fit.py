@@ -23,7 +23,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.fitting.result import BASE_BYTES, WORKING_COPIES, Fit, fit_bytes, load_fit
-from labelvalue.observe.table.write import write_runs
+from labelvalue.observe.table.runs import write_runs
 from labelvalue.operate.store.batches import describe, read_stored
 from labelvalue.operate.store.folders import MAKING
 from labelvalue.printing import doing, never_silent, shown_otherwise, told

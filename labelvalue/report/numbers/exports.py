@@ -17,8 +17,8 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import readable
-from labelvalue.observe.table.cells import guard_cells
-from labelvalue.observe.table.tracked import ask_mlflow
+from labelvalue.observe.table.schema import guard_cells
+from labelvalue.observe.table.trackers import ask_mlflow
 from labelvalue.problems import StorageError, input_error
 from labelvalue.report.words.wording import likely, percent
 from labelvalue.server import no_answer, page

@@ -21,7 +21,7 @@ from labelvalue.forecast.gains.gains import impact, predict_gain, whole_numbers
 from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.forecast.gains.rates import predict_total_gain
 from labelvalue.model.curve.observations import used_runs
-from labelvalue.model.fitting.pooling import pooling
+from labelvalue.model.fitting.data_checks import pooling
 from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_notes
 from labelvalue.numerals import PER_LABELS, significant
 from labelvalue.report.numbers.alternatives import (

@@ -1,11 +1,12 @@
-"""From a file or a DataFrame to columns of raw cells, with the line each came from; Parquet a batch at a time."""
+"""Files of tables: columns of raw cells with the line each came from, Parquet a batch at a time; and runs as CSV."""
 
 import contextlib
-import dataclasses
+import csv
 import hashlib
+import io
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,20 +15,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xarray as xr
 
+from labelvalue import names
 from labelvalue.observe.table.delimited import (
     MAX_BYTES,
-    PARQUET_SUFFIXES,
     TEXT_SUFFIXES,
     Limits,
+    Rows,
     Table,
     Wanted,
     is_parquet,
     open_checked,
-    read_delimited,
+    open_rows,
     unsupported,
 )
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, NOT_A_TIME, guard
 from labelvalue.problems import InputError, Problem, input_error
 
 AT_ONCE = 65_536  # rows that are unpacked at once
@@ -55,9 +58,9 @@ class ParquetRows:
     """A Parquet file while it is read; text is held as a dictionary, which is all that a repeated text costs."""
 
     def __init__(self, stream: BinaryIO, file: str, limits: Limits, *, as_dictionary: bool = True):
-        self.file, self.limits = file, limits
+        self.file, self.limits, self.header_line, self.problems = file, limits, None, ()
         with self.told():
-            content = _in_arrow(stream)
+            content = self.content = _in_arrow(stream)
             self.parquet = pq.ParquetFile(pa.BufferReader(content))
             self.schema = self.parquet.schema_arrow
             texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
@@ -65,6 +68,19 @@ class ParquetRows:
                 self.parquet = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
             self.header = tuple(self.parquet.schema_arrow.names)
         self._check_footer(self.parquet.metadata)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def decimal(self, columns: object) -> str:
+        """Numbers are no texts."""
+        return "."
+
+    def notes(self, decimal: str) -> tuple[str, ...]:
+        """There is nothing to choose in how it is read."""
+        return ()
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
@@ -128,11 +144,14 @@ class ParquetRows:
             raise input_error(why, "shorten the cell", file=self.file, line=place, column=name)
         return int(each.sum()) + column.indices.nbytes
 
-    def cells(self, names: Collection[str]) -> Iterator[dict[str, list[object]]]:
-        """Unpack columns batch by batch into Python's objects; ``None`` where there is nothing."""
+    def parts(self, names: Collection[str]) -> Iterator[tuple[Sequence[int], Mapping[str, Sequence[object]]]]:
+        """Unpack columns batch by batch into Python's objects, ``None`` where there is nothing; rows count from 1."""
+        row = 1
         for batch in self.batches(names):
             with self.told():
-                yield {name: _objects(batch.column(name)) for name in names}
+                columns = {name: _objects(batch.column(name)) for name in names}
+            yield range(row, row + batch.num_rows), columns
+            row += batch.num_rows
 
 
 def _is(type: pa.DataType, kinds: Collection) -> bool:
@@ -154,22 +173,8 @@ def _objects(column: pa.Array) -> list[object]:
     return [None if none else texts[i] for i, none in zip(places.tolist(), gone.tolist(), strict=True)]
 
 
-def read_parquet(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits) -> Table:
-    """Read the wanted columns of a Parquet file; rows count from 1."""
-    rows = ParquetRows(stream, file, limits)
-    once = [name for name in wanted(rows.header) if rows.header.count(name) == 1]
-    cells: dict[str, list[object]] = {name: [] for name in once}
-    for batch in rows.cells(once):
-        for name, column in batch.items():
-            cells[name] += column
-    return Table(file=file, header=rows.header, cells=cells, lines=range(1, rows.parquet.metadata.num_rows + 1))
-
-
-def read_frame(stream: BinaryIO, file: str, limits: Limits) -> pd.DataFrame:
+def read_frame(rows: ParquetRows) -> pd.DataFrame:
     """Read all columns of a Parquet file, each of the kind that it has there."""
-    rows = ParquetRows(stream, file, limits)
-    if problems := repeated(rows.header, file, None):
-        raise InputError(problems)
     shown = [name for name in rows.header if not _INDEX.fullmatch(name)]
     batches = list(rows.batches(shown))
     with rows.told():
@@ -183,29 +188,55 @@ def known_runs(header: tuple[str, ...]) -> list[str]:
     return [name for name in dict.fromkeys(header) if name in COLUMNS]
 
 
+@contextlib.contextmanager
+def open_table(
+    path: Path, limits: Limits, encoding: str | None = None, suffixes: Collection[str] | None = None
+) -> Iterator[Rows | ParquetRows]:
+    """Open a file of a table, CSV or Parquet, which is read part by part; ``encoding`` is what the user named."""
+    file = path.name or str(path)
+    with open_checked(path, limits.size, limits.fix) as stream:
+        if is_parquet(stream, path):
+            yield ParquetRows(stream, file, limits)
+            return
+        if suffixes is not None and path.suffix.lower() not in suffixes:
+            raise InputError([unsupported(file)])
+        with open_rows(stream, file, limits, encoding) as rows:
+            yield rows
+
+
 def read_table(
     source: str | os.PathLike[str] | pd.DataFrame,
     *,
     wanted: Wanted = known_runs,
     limits: Limits | None = None,
     encoding: str | None = None,
-    suffixes: Collection[str] = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES),
 ) -> Table:
     """Read the wanted columns of a CSV or Parquet file or a DataFrame; raise what makes it unreadable as a whole."""
     limits = limits or Limits(rows=MAX_ROWS)
     if isinstance(source, pd.DataFrame):
         return _from_frame(source, wanted, limits)
-    path = Path(source)
-    file = path.name or str(path)
-    with open_checked(path, limits.size) as stream:
-        packed = is_parquet(stream, path)
-        if path.suffix.lower() not in suffixes and not packed:
-            raise InputError([unsupported(file)])
-        if packed:
-            table = read_parquet(stream, file, wanted, limits)
-            stream.seek(0)
-            return dataclasses.replace(table, sha256=hashlib.file_digest(stream, "sha256").hexdigest())  # type: ignore[arg-type]
-        return read_delimited(stream, file, wanted, limits, encoding)
+    lines: list[int] = []
+    with open_table(Path(source), limits, encoding, TEXT_SUFFIXES) as rows:
+        packed = isinstance(rows, ParquetRows)  # whose columns go by name, which must be that of one
+        cells: dict[str, list[object]] = {
+            name: [] for name in wanted(rows.header) if not packed or rows.header.count(name) == 1
+        }
+        for some, part in rows.parts(cells):
+            lines += some
+            for name, column in part.items():
+                cells[name] += column
+    decimal = rows.decimal([cells[n] for n in cells if n in COLUMNS and COLUMNS[n].kind in ("count", "number")])
+    return Table(
+        file=rows.file,
+        header=rows.header,
+        cells=cells,
+        lines=lines,
+        header_line=rows.header_line,
+        decimal=decimal,
+        sha256=rows.sha256,
+        notes=rows.notes(decimal),
+        problems=tuple(rows.problems),
+    )
 
 
 def _from_frame(frame: pd.DataFrame, wanted: Wanted, limits: Limits) -> Table:
@@ -224,3 +255,53 @@ def _cells(series: pd.Series) -> list[object]:
     """Return Python objects, ``None`` where pandas knows a missing value."""
     missing = series.isna().tolist()
     return [None if gone else cell for cell, gone in zip(series.tolist(), missing, strict=True)]
+
+
+TEXT_AT_ONCE = 10_000  # rows that are text at once
+
+
+def written_columns(runs: xr.Dataset) -> list[str]:
+    """Return the columns worth writing: those that are not the default in every row."""
+    return [name for name in COLUMNS if name in runs and not is_default(runs[name].values, name)]
+
+
+def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
+    """Return the table as CSV: commas, line feeds, shortest exact numbers, UTC times with ``Z``."""
+    return "".join(csv_parts(runs, spreadsheet=spreadsheet))
+
+
+def csv_parts(runs: xr.Dataset, *, spreadsheet: bool = False) -> Iterator[str]:
+    """Yield the same part by part, so that a long table is never all text at once."""
+    columns = written_columns(runs)
+    values = {name: runs[name].values for name in columns}
+    for start in range(0, max(runs.sizes[names.RUN], 1), TEXT_AT_ONCE):
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        if not start:
+            writer.writerow(columns)
+        cells = [_texts(values[name][start : start + TEXT_AT_ONCE], name, spreadsheet) for name in columns]
+        writer.writerows(zip(*cells, strict=True))
+        yield out.getvalue()
+
+
+def is_default(values: np.ndarray, name: str) -> bool:
+    """Whether a column holds its default in every row."""
+    column = COLUMNS[name]
+    if column.kind == "time":
+        return bool(np.isnat(values).all())
+    if column.kind == "number":
+        return bool(np.isnan(values).all())
+    return column.default is not None and bool((values == column.default).all())
+
+
+def _texts(values: np.ndarray, name: str, spreadsheet: bool) -> list[str]:
+    kind = COLUMNS[name].kind
+    if kind == "text":
+        return [guard(text, spreadsheet=spreadsheet) for text in values.tolist()]
+    if kind == "time":
+        moments = np.datetime_as_string(values, unit="ns")
+        gone = values.view(np.int64) == NOT_A_TIME
+        return ["" if g else f"{m}Z" for m, g in zip(moments.tolist(), gone.tolist(), strict=True)]
+    if kind == "number":
+        return ["" if np.isnan(v) else repr(v) for v in values.tolist()]
+    return ["" if name == names.TRIALS and v == 0 else str(v) for v in values.tolist()]
