@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
     "names", "exits", "printing", "numerals", "problems", "reading", "server", "storage", "settings", "quantities",
-    "observe", "model", "forecast", "decisions", "report", "testing", "policies", "operate", "cli",
+    "observe", "model", "forecast", "decisions", "report", "testing", "operate", "cli",
     "suites", "label_quality", "priors", "diagnostics", "interventions", "plans", "risk", "rules", "voi",
 ]  # fmt: skip
 """The namespaces stand last: they hold nothing of their own, and nobody here takes anything from them."""
@@ -120,7 +120,7 @@ def test_commands_that_do_not_fit_load_neither_sampler_nor_pictures():
 
 
 def test_namespaces_load_neither_sampler_nor_pictures():
-    spaces = "suites label_quality priors diagnostics interventions plans risk rules voi report policies"
+    spaces = "suites label_quality priors diagnostics interventions plans risk rules voi report"
     code = f"import sys, labelvalue as lv; [getattr(lv, space) for space in {spaces.split()!r}];"
     code += f"print(sorted(m for m in {HEAVY[:-2]!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
