@@ -54,9 +54,9 @@ from labelvalue.decisions.search.listing import (
     list_purchases,
     seen_from,
 )
-from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.menu import Aim, Menu, ceiling, split
+from labelvalue.decisions.search.mixtures import climb
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.decisions.search.programme import ceiling, climb, split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -148,7 +148,6 @@ ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
 CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
-HARDLY = 1e-9  # share of a slice's labels that others get where all are for it, but for what rules ask
 CLIMBED = 50  # slices up to which labels are moved where the appetite has no bound
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
@@ -372,7 +371,7 @@ def _valued(
         even = np.ones(len(menu.slices))
         plans |= {names.EQUAL_SPLIT: split(menu, even), names.PROPORTIONAL_SPLIT: split(menu, shares)}
         best = np.argsort(-menu.net.mean(axis=2).max(axis=1), kind="stable")[:FOCUSED]
-        focused = {ALL_FOR.format(menu.slices[i]): split(menu, HARDLY + (np.arange(even.size) == i)) for i in best}
+        focused = {ALL_FOR.format(menu.slices[i]): split(menu, 1.0 * (np.arange(even.size) == i)) for i in best}
         plans |= focused
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
     given = scores_of(case.risk, outcomes)
@@ -445,7 +444,7 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
     menus = [listing.of_batches(int(count), size) for count in counts]
     told = len(menus) > 1 and len(aims) == 1
-    highest = [_ceiling(menu, aims[0]) if told else np.inf for menu in menus]
+    highest = [_ceiling(menu) if told else np.inf for menu in menus]
     found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
     refused: dict[int, NoPlanError] = {}
     for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
@@ -468,9 +467,9 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     return menu, bought, certificate
 
 
-def _ceiling(menu: Menu, aim: Aim) -> float:
+def _ceiling(menu: Menu) -> float:
     """What no purchase exceeds, buying nothing among them: risk only takes away from the mean."""
-    return (aim.mean + aim.tail) * max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
+    return max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
 
 
 def _judged(appetite: Appetite, net: np.ndarray) -> float:
@@ -480,14 +479,14 @@ def _judged(appetite: Appetite, net: np.ndarray) -> float:
 def _aims(appetite: Appetite) -> list[Aim]:
     """What is maximised for a risk appetite; several where it has no bound of its own, as a quantile."""
     if isinstance(appetite, CVaR):
-        return [Aim(mean=0.0, tail=1.0, level=appetite.level)]
+        return [Aim(level=appetite.level)]
     if isinstance(appetite, ExponentialUtility):
         return [Aim(tolerance=appetite.tolerance)]
     if isinstance(appetite, Quantile):
         level = 1.0 - appetite.probability
-        return [Aim(mean=0.0, tail=1.0, level=x) for x in (level, 0.5 * level)] + [Aim()]
+        return [Aim(level=x) for x in (level, 0.5 * level)] + [Aim()]
     if isinstance(appetite, Aspiration):
-        return [Aim(mean=0.0, tail=1.0, level=x) for x in (0.8, 0.5)] + [Aim()]
+        return [Aim(level=x) for x in (0.8, 0.5)] + [Aim()]
     if isinstance(appetite, Mean):
         return [Aim()]
     raise ValueError(f"risk must be one of labelvalue.risk, such as Mean or CVaR, got {appetite!r}")

@@ -67,14 +67,10 @@ SIZES = 24  # sizes of a menu between nothing and everything, as a geometric row
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """A menu in lots, and what else of a case an allocation needs.
-
-    Shapes: ``batch``, what every further batch costs (sample); ``errors`` in the population (slice, step, sample).
-    """
+    """A menu in lots, and what every further ``batch`` costs (sample)."""
 
     menu: Menu
     batch: np.ndarray
-    errors: np.ndarray
 
     def at_most(self, lots: int) -> Listing:
         """Return the listing with fewer lots in all."""
@@ -147,7 +143,7 @@ def list_purchases(
         lot=lot,
     )
     batch = fixed_cost(fit, case.costs, 2) - fixed_cost(fit, case.costs, 1)
-    return Listing(menu, _sample(batch, found), errors)
+    return Listing(menu, _sample(batch, found))
 
 
 def _floors(
