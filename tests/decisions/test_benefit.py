@@ -10,7 +10,7 @@ from scipy import stats
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
 from labelvalue.decisions.outcomes.benefit import retraining_benefit
 from labelvalue.decisions.outcomes.errors import chosen_curves, curves_of, errors_at
-from labelvalue.decisions.sensitivity.money import cost_parts
+from labelvalue.decisions.sensitivity.offers import cost_parts
 from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable

@@ -12,9 +12,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.costs import Costs, Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
-from labelvalue.decisions.case.learners import Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
 from labelvalue.decisions.case.value import Value
 from labelvalue.decisions.outcomes.spending import fixed_cost

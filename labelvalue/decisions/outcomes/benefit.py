@@ -20,10 +20,10 @@ from labelvalue.decisions.outcomes.errors import (
     errors_of,
     evaluation_bought,
     evaluation_cost,
+    idle_rise,
     of_leader,
     plan_table,
 )
-from labelvalue.decisions.outcomes.idle import idle_rise
 from labelvalue.decisions.outcomes.spending import (
     batch_count,
     days_until,

@@ -42,9 +42,14 @@ from labelvalue.decisions.case.risk import (
     scores_of,
 )
 from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
-from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
-from labelvalue.decisions.outcomes.idle import drift_notes
-from labelvalue.decisions.outcomes.spending import batch_count, notes_of
+from labelvalue.decisions.outcomes.errors import (
+    drift_notes,
+    evaluation_bought,
+    evaluation_notes,
+    labels_left,
+    labels_today,
+)
+from labelvalue.decisions.outcomes.spending import batch_count, each_now, notes_of
 from labelvalue.decisions.search.listing import (
     ALL_FOR,
     FOCUSED,
@@ -182,7 +187,7 @@ def find_plan(
     listing = list_purchases(few, case, max(left, 1), max_spend, lot, errors)
     start = np.array([(near or {}).get(name, 0) // lot for name in listing.menu.slices])
     if start.any() and listing.menu.allows(start) and not adds_up(few, case):
-        valued = _valued(few, case, listing.menu, start, _shares(fit, case))
+        valued = _valued(few, case, listing.menu, start, _shares(fit))
         listing = _seen(few, case, listing, valued)
     plan, bought = _kept(fit, few, case, listing.at_most(left // lot), most, max_spend)
     least, large = int(listing.menu.low.sum()), int(bought.sum())
@@ -276,7 +281,7 @@ def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, obj
 
 def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[Decision, Menu, np.ndarray, Listing]:
     """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
-    shares = _shares(fit, case)
+    shares = _shares(fit)
     menu, bought, certificate = _best(listing, case, shares)
     chosen = first = _valued(few, case, menu, bought, shares)
     bought = first.bought
@@ -420,10 +425,8 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
 
 def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], notes: tuple[str, ...]) -> Decision:
     """Return the decision where no plan keeps every limit: nothing is bought."""
-    none: dict[str, dict[str, int]] = {
-        name: {} for name in (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
-    }
-    outcomes = plan_outcomes(fit, case, none)
+    kinds = (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
+    outcomes = plan_outcomes(fit, case, {kind: {} for kind in kinds})
     return Decision(
         fit=fit,
         case=case,
@@ -492,7 +495,5 @@ def _aims(appetite: Appetite) -> list[Aim]:
     raise ValueError(f"risk must be one of labelvalue.risk, such as Mean or CVaR, got {appetite!r}")
 
 
-def _shares(fit: Fit, case: Case) -> np.ndarray:
-    now = fit.position[names.LABELS_NOW]
-    chosen = {d: 0 for d in now.dims if d != names.SLICE}
-    return np.maximum(now.isel(chosen).values.astype(float), 1.0)
+def _shares(fit: Fit) -> np.ndarray:
+    return np.maximum(each_now(fit).values.astype(float), 1.0)

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.deciding import advice_of
 from labelvalue.decisions.advice.decision import NO_PLAN, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
-from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.risk import scores_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes

@@ -11,17 +11,16 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.deciding import advice_of
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails
-from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import plan_table
-from labelvalue.decisions.outcomes.uncertain import FACTORS as SCALES, counted
 from labelvalue.decisions.search.listing import HALF, alternatives, best_of, for_search
-from labelvalue.decisions.sensitivity.tornado import scaled
+from labelvalue.decisions.sensitivity.tornado import FACTORS as SCALES, counted, scaled
 from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
     REFIT,
@@ -263,7 +262,7 @@ def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float)
 
 
 NOISIER = 0.5  # power of the likelihood under which noise counts as doubled
-MOST = 12  # slices, replicates or batches that are left out in turn, those with most runs first
+MOST = 12  # slices, replicates or batches that are left out in turn, those with most runs first; a fit each at worst
 LEFT = (names.SLICE, names.REPLICATE, names.BATCH)  # what is left out in turn
 MATTERS = 0.01  # share of the expected net benefit that keeping the plan must cost for the advice to count as another
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.learners import joined, learner_names
+from labelvalue.decisions.case.costs import joined, learner_names
 from labelvalue.forecast.backtesting.backtesting import REPEATS, RULES, measured_now, model_samples, rule_samples
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows

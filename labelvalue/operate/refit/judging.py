@@ -219,6 +219,7 @@ def _page(
         table = assets(project.folder / RUNS, records, fit, _case(project, configuration, fit))
         budgets = configuration.report.budgets
         try:
+            from labelvalue.decisions.sensitivity.what_if import MOST
             from labelvalue.forecast.gains.prior_sensitivity import Refits
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
             from labelvalue.operate.history.trail import register
@@ -228,7 +229,8 @@ def _page(
             path.parent.mkdir(exist_ok=True)
             wide = recalibrated(fit, factor)
             of = wide if advised is None else decision or advice.decision_of(fit, advised)
-            changed = _changed(project, advised)
+            changed, again = _changed(project, advised), configuration.report.refits
+            again = fit.slices.size <= MOST if again is None else again
             context = Context(
                 scorecard=card,
                 over_time=tuple(batches_over_time(table, records)),
@@ -241,7 +243,7 @@ def _page(
                 persistence=_persistence(configuration, fit),
                 carried=_carried(project, record.content["fit"]),
                 details=detail_numbers(of, refit=Refits(progress=progress))
-                if isinstance(of, Decision) and configuration.report.fits_again(of.fit.slices.size)
+                if again and isinstance(of, Decision)
                 else None,
             )
             shown = None if budgets is None else [*budgets]
