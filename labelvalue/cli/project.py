@@ -338,8 +338,7 @@ def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "",
 
 def _last_batch(project: Project) -> xr.Dataset:
     from labelvalue.operate.store.batches import joint_runs
-    from labelvalue.operate.store.current_batches import current_batches
-    from labelvalue.operate.store.folders import RUNS
+    from labelvalue.operate.store.folders import RUNS, current_batches
 
     return joint_runs(project.folder / RUNS, current_batches(project.ledger.records("batch"))[-1:])
 

@@ -195,5 +195,5 @@ def test_circles_are_seen():
     """The check itself: it knows late imports, those for type checkers, and those through a front door."""
     tied = ties()
     assert "labelvalue.model.hierarchy.building" in tied["labelvalue.model.hierarchy.anchored"]
-    assert "labelvalue.operate.store.project_folder" in tied["labelvalue.operate.history.descriptions"]
+    assert "labelvalue.operate.store.folders" in tied["labelvalue.operate.history.descriptions"]
     assert "labelvalue.model.fitting.result" in tied["labelvalue.decisions.case.case"]

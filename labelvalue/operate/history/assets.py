@@ -1,4 +1,6 @@
-"""Money in a project: what was paid and promised, what came of it, and whether training and going on pay."""
+"""Money in a project: what was paid and promised, what came of it, and whether to fit again, train and go on."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,36 +32,33 @@ from labelvalue.operate.history.scorecard import (
 )
 from labelvalue.operate.refit.advice import case_digest, case_for, case_text
 from labelvalue.operate.refit.refit import load
-from labelvalue.operate.refit.triggers import new_labels
-from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import brought, current_batches
-from labelvalue.operate.store.folders import FITS, RUNS
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.configuration import Triggers
+from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, brought, current_batches
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError
 
 
-def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None:
+def case_of(project: ProjectFolder, fit: Fit) -> Case | None:
     """Return the project's case where it has one that belongs to a fit."""
     try:
-        text = case_text(folder, configuration)
+        text = case_text(project)
         return None if text is None else case_for(text, fit, fit.settings["learners"])
     except InputError:  # told when advice is asked for; a batch is not refused for it
         return None
 
 
-def digest_of_case(folder: Path, configuration: Configuration) -> str | None:
+def digest_of_case(project: ProjectFolder) -> str | None:
     """Return the SHA-256 of the project's case; ``None`` without one, and where it cannot be read."""
     try:
-        text = case_text(folder, configuration)
+        text = case_text(project)
     except InputError:  # told when advice is asked for
         return None
     return None if text is None else case_digest(text)
 
 
-def unit_worth(folder: Path, configuration: Configuration, fit: Fit) -> dict[str, float] | None:
+def unit_worth(project: ProjectFolder, fit: Fit) -> dict[str, float] | None:
     """Return the expected money of a unit of error in each slice; ``None`` without a case."""
-    case = case_of(folder, configuration, fit)
+    case = case_of(project, fit)
     if case is None:
         return None
     money = unit_value(fit, case.value, xr.DataArray(0.0))
@@ -77,23 +76,19 @@ def price_of(fit: Fit, case: Case, labels: Mapping[str, int]) -> dict[str, float
 
 
 def training_pays(
-    folder: Path,
-    configuration: Configuration,
-    published: Record | None,
-    brought: Sequence[Mapping[str, Any]],
-    factor: float,
+    project: ProjectFolder, published: Record | None, brought: Sequence[Mapping[str, Any]], factor: float
 ) -> list[dict[str, Any]]:
     """Judge whether training on the labels that came since the published fit is worth more than it costs."""
-    if published is None or configuration.case is None:
+    if published is None or project.configuration.case is None:
         return []
-    fit = load(folder / FITS, published)
-    case = case_of(folder, configuration, fit)
+    fit = load(project.folder / FITS, published)
+    case = case_of(project, fit)
     if case is None:
         return []
     more = new_labels(brought, published.content[names.LABELS_NOW])
     new = {str(name): more.get(str(name), 0) for name in fit.slices}
     net = retraining_benefit(recalibrated(fit, factor), case, new)
-    chance, limit = float((net > 0).mean()), configuration.triggers.retraining
+    chance, limit = float((net > 0).mean()), project.configuration.triggers.retraining
     found = {"trigger": "retraining", "limit": limit, "labels": sum(new.values()), "value": chance}
     return [{**found, "fired": state_of(chance, limit) == names.PASS, "worth": float(net.mean())}]
 
@@ -171,9 +166,9 @@ def _gains(score: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
 
 def assets_of(project: ProjectFolder) -> pd.DataFrame:
     """Lay out the labels of a project, with what is to be warned of."""
-    fit, configuration = project.published, project.configuration
+    fit = project.published
     records = project.ledger.records(*KINDS)
-    case = None if fit is None else case_of(project.folder, configuration, fit)
+    case = None if fit is None else case_of(project, fit)
     table = assets(project.folder / RUNS, records, fit, case)
     table.attrs["over_time"] = batches_over_time(table, records)
     table.attrs["advice"] = advice_over_time(records)
@@ -206,3 +201,51 @@ def _stagnation(table: pd.DataFrame, case: Case | None) -> list[str]:
     return [
         f"stagnation: each of the last {RECENT} batches gained at most {best:.4g} per 1,000 labels, asked: {least:g}"
     ]
+
+
+def evaluate(
+    brought: Sequence[Mapping[str, Any]], rules: Triggers, published: Record | None, scores: Sequence[Record]
+) -> list[dict[str, Any]]:
+    """Look at what a published fit has not seen."""
+    before: Mapping[str, Any] = {} if published is None else published.content
+    labels = sum(new_labels(brought, before.get(names.LABELS_NOW, {})).values())
+    surprise = min((record.content["surprise"] for record in scores), default=1.0)
+    known = before.get("learners")
+    learners = [] if known is None else sorted({name for one in brought for name in one["learners"]} - {*known})
+    return [
+        {
+            "trigger": "new_labels",
+            "fired": bool(brought) and labels >= rules.new_labels,
+            "value": labels,
+            "limit": rules.new_labels,
+        },
+        {"trigger": "surprise", "fired": surprise < rules.surprise, "value": surprise, "limit": rules.surprise},
+        {"trigger": "new_learner", "fired": bool(learners), "value": learners},
+    ]
+
+
+def triggered(
+    project: ProjectFolder,
+    published: Record | None,
+    brought: Sequence[Mapping[str, Any]],
+    scores: Sequence[Record],
+    factor: float,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Judge every trigger; name what they are judged by beside the batches that stand, so that it can be done again."""
+    found = evaluate(brought, project.configuration.triggers, published, scores)
+    return found + training_pays(project, published, brought, factor), {
+        "fit": None if published is None else published.content["fit"],
+        "fit_record": None if published is None else published.number,
+        "scored": [record.content["content"] for record in scores],
+        "factor": factor,
+        "case_sha256": digest_of_case(project),
+    }
+
+
+def new_labels(brought: Sequence[Mapping[str, Any]], before: Mapping[str, int]) -> dict[str, int]:
+    """Return by slice the labels that it has more than ``before``, each at its largest size."""
+    most: dict[str, int] = {}
+    for one in brought:
+        for name, count in one[names.LABELS].items():
+            most[name] = max(count, most.get(name, 0))
+    return {name: max(0, count - before.get(name, 0)) for name, count in most.items()}

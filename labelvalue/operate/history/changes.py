@@ -21,10 +21,9 @@ from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit import advice, refit as fits, subprocess_fit
-from labelvalue.operate.refit.learners import runs_of
+from labelvalue.operate.refit.refit import runs_of
 from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
-from labelvalue.operate.store.folders import FITS, RUNS
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, input_error
 from labelvalue.report.numbers.numbers import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
 
 from labelvalue import names
@@ -17,8 +18,7 @@ from labelvalue.forecast.backtesting.scores import add_truth_noise, central_inte
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, significant
 from labelvalue.operate.refit.advice import CASE_SHA, CASE_TEXT, PLAN, WIDTH
-from labelvalue.operate.refit.triggers import surprise_of
-from labelvalue.operate.store.current_batches import current_batches
+from labelvalue.operate.store.folders import current_batches
 from labelvalue.operate.store.records import Record
 from labelvalue.reading import parse_toml
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, UPPER
@@ -217,6 +217,30 @@ def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
         | {names.LABELS: float(row[names.LABELS]), names.RUN_COUNT: int(row[names.RUN_COUNT])}
         for row in table.to_dict("records")
     ]
+
+
+OUTERMOST = 10  # samples so far out that counting them says little
+
+
+def surprise_of(samples: np.ndarray, truth: np.ndarray) -> float:
+    """Say how little a forecast expected what was measured.
+
+    Shapes: ``samples`` (cell, sample), ``truth`` (cell,).
+    """
+    least = np.finfo(float).tiny
+    logs, measured = np.log(np.maximum(samples, least)), np.log(np.maximum(truth, least))
+    single = _two_sided(logs, measured)
+    together = _two_sided(logs.mean(axis=0)[None], measured.mean()[None])
+    return float(min(1.0, 2.0 * min(single.size * single.min(), together.min())))
+
+
+def _two_sided(samples: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """p-value of each row; beyond the outermost samples from a normal distribution of their mean and spread."""
+    below = ((samples < measured[:, None]).sum(axis=1) + 0.5) / (samples.shape[1] + 1.0)
+    counted = 2.0 * np.minimum(below, 1.0 - below)
+    spread = np.maximum(samples.std(axis=1), np.finfo(float).tiny)
+    normal = 2.0 * scipy.special.ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
+    return np.where(counted < OUTERMOST / samples.shape[1], np.minimum(normal, counted), counted)
 
 
 def widened(samples: np.ndarray, factor: float) -> np.ndarray:

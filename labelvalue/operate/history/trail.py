@@ -17,11 +17,19 @@ from labelvalue.operate.refit import advice
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
 from labelvalue.operate.refit.refit import gain_forecast, load
 from labelvalue.operate.store.batches import check_files
-from labelvalue.operate.store.current_batches import current_annotations, current_batches
-from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
+from labelvalue.operate.store.folders import (
+    FITS,
+    REPORTS,
+    RUNS,
+    ProjectFolder,
+    check_folder,
+    current_batches,
+    digest_file,
+    manifest_digest,
+    published,
+)
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
-from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import ANNOTATIONS, SHA, Batch, Record
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed, quote
 from labelvalue.reading import parse_toml
@@ -208,9 +216,8 @@ def verify(project: ProjectFolder, head: str | None, reproduce: bool = False) ->
             f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
             "Fix: restore the ledger from a backup."
         )
-    of_runs = [Batch.of(record) for record in records if record.kind == "batch"]
-    annotated = [one for record in records for one in current_annotations([record])]
-    collections.deque(check_files(project.folder / RUNS, [*of_runs, *annotated]), maxlen=0)
+    batches = [Batch.of(record) for record in records if record.kind in ("batch", ANNOTATIONS)]
+    collections.deque(check_files(project.folder / RUNS, batches), maxlen=0)
     for record in records:
         if record.kind == "fit":
             folder = project.folder / FITS / record.content["fit"]

@@ -46,9 +46,7 @@ from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
 from labelvalue.operate.refit.refit import load
-from labelvalue.operate.store.current_batches import check_trained, current_batches
-from labelvalue.operate.store.folders import FITS, inside, published
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.folders import FITS, ProjectFolder, check_trained, current_batches, inside, published
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
@@ -254,7 +252,7 @@ class Order:
 def current(project: ProjectFolder) -> Record:
     """Return the advice on the published fit by the case and the settings as they stand."""
     configuration, records = project.configuration, project.ledger.records("fit", "advice")
-    last, text = published(records), case_text(project.folder, configuration)
+    last, text = published(records), case_text(project)
     asked = (None if last is None else last.content["fit"], text, dataclasses.asdict(configuration.plan))
     told = [record for record in records if record.kind == "advice"]
     if told and asked == (told[-1].content["fit"], told[-1].content[CASE_TEXT], told[-1].content["settings"][PLAN]):

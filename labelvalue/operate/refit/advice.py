@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,8 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import current_annotations, unseen
-from labelvalue.operate.store.folders import LEDGER, inside
+from labelvalue.operate.store.folders import ProjectFolder, current_batches, inside, unseen
 from labelvalue.operate.store.identity import advice_digest, digest_of
-from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.records import ANNOTATIONS, TOLD
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
@@ -47,16 +44,17 @@ def case_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def case_text(folder: Path, configuration: Configuration) -> str | None:
+def case_text(project: ProjectFolder) -> str | None:
     """Return the case of a project as text, annotations counted; ``None`` where the project names none."""
-    return case_told(folder, configuration)[0]
+    return case_told(project)[0]
 
 
-def case_told(folder: Path, configuration: Configuration) -> tuple[str | None, dict[str, Any]]:
+def case_told(project: ProjectFolder) -> tuple[str | None, dict[str, Any]]:
     """Return the case of a project with what its annotations tell, and which keys these are, from which record."""
+    configuration = project.configuration
     if configuration.case is None:
         return None, {}
-    text, records = read_text(inside(folder, configuration.case)), Ledger(folder / LEDGER).records(ANNOTATIONS, "batch")
+    text, records = read_text(inside(project.folder, configuration.case)), project.ledger.records(ANNOTATIONS, "batch")
     told = [record for record in records if record.kind == ANNOTATIONS]
     if not told:
         return text, {}
@@ -65,7 +63,7 @@ def case_told(folder: Path, configuration: Configuration) -> tuple[str | None, d
     made, keys = filled(stated, found, configuration.annotations.pay_per_hour, slices)
     if not keys:
         return text, {}
-    standing = [batch.name for batch in current_annotations(records)]
+    standing = [batch.name for batch in current_batches(records, ANNOTATIONS)]
     return as_text(made), {"record": told[-1].number, "batches": standing, "keys": keys}
 
 

@@ -237,12 +237,12 @@ class Refit:
         Why, unless the verdict is ``ok``.
     published : str or None
         Id of the fit that is published now: this one, or where it did not pass, the one before.
-    state : {"PASS", "STOP", "INCONCLUSIVE"} or None
-        Of all rules of the case together; ``None`` where this fit is not published.
     triggers : tuple of mapping
         What called for the fit.
     calibration : mapping
         How past forecasts did, and the factor on the width of intervals.
+    state : {"PASS", "STOP", "INCONCLUSIVE"} or None
+        Of all rules of the case together; ``None`` where this fit is not published.
     reproduced : bool or None
         Whether a fit made again has the same draws; ``None`` where none was.
     page : str or None
@@ -265,12 +265,12 @@ class Refit:
     verdict: str
     reasons: tuple[str, ...]
     published: str | None
-    state: str | None
     triggers: tuple[Mapping[str, Any], ...]
     calibration: Mapping[str, Any]
-    reproduced: bool | None
-    page: str | None
-    notes: tuple[str, ...]
+    state: str | None = None
+    reproduced: bool | None = None
+    page: str | None = None
+    notes: tuple[str, ...] = ()
     advice: Mapping[str, Any] | None = None
     approvals: tuple[Mapping[str, Any], ...] = ()
     backtest: str = ""

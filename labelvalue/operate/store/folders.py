@@ -1,24 +1,31 @@
-"""Folders that appear whole or not at all, each with a manifest of what it holds."""
+"""A project's folder: folders that appear whole or not at all, its parts, and which of its batches stand."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from labelvalue import names
 from labelvalue.operate.store.configuration import FILE as CONFIGURATION, TEMPLATE, Configuration, read_configuration
 from labelvalue.operate.store.identity import PATTERN, canonical
-from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.ledger import Ledger, migrate
 from labelvalue.operate.store.lock import HOLDER, LOCK, writing
-from labelvalue.operate.store.migration import migrate
-from labelvalue.operate.store.records import Record
-from labelvalue.problems import InputError, StorageError, input_error
+from labelvalue.operate.store.records import Batch, Record
+from labelvalue.problems import InputError, StorageError, input_error, quote
 from labelvalue.reading import open_regular, parse_json, read_text
 from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from labelvalue.model.fitting.result import Fit
+
 
 MANIFEST = "manifest.json"
 MAKING = ".tmp-"  # how the name of a folder begins that is being made
@@ -215,3 +222,83 @@ def inside(folder: Path, name: str) -> Path:
 def wrong(path: Path, why: str, fix: str) -> InputError:
     """Return the error that a folder is not what it should be."""
     return input_error(why, fix, file=str(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectFolder:
+    """A project folder that is only read.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Project folder.
+    """
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return Ledger(self.folder / LEDGER)
+
+    @property
+    def configuration(self) -> Configuration:
+        """What ``labelvalue.toml`` says."""
+        return read_configuration(self.folder)
+
+    @property
+    def runs(self) -> xr.Dataset:
+        """All batches that stand, in one runs table."""
+        from labelvalue.operate.store.batches import joint_runs
+
+        return joint_runs(self.folder / RUNS, current_batches(self.ledger.records("batch")))
+
+    @property
+    def published(self) -> Fit | None:
+        """The published fit: the last that passed the gate; ``None`` before the first."""
+        from labelvalue.operate.refit.refit import load
+
+        record = published(self.ledger.records("fit"))
+        return None if record is None else load(self.folder / FITS, record)
+
+
+def current_batches(records: Sequence[Record], kind: str = "batch") -> list[Batch]:
+    """Return the batches that count, in their order: those that no later one replaces, at their first place."""
+    made = (Batch.of(record) for record in records if record.kind == kind)
+    return list({batch.name: batch for batch in made}.values())  # a dict keeps the place of the first
+
+
+def check_trained(records: Sequence[Record], trained: Mapping[str, str]) -> None:
+    """Refuse a learner that bears the name of another one whose runs stand: theirs would be one curve."""
+    standing = {batch.number for batch in current_batches(records)}
+    known = [record.content for record in records if record.number in standing]
+    for learner, told in trained.items():
+        for batch in reversed(known):
+            before = batch.get(names.TRAINED, {}).get(learner, told)
+            if before != told:
+                why = (
+                    f"another learner than in batch {quote(batch[names.BATCH])}, where it was {before}; now it is "
+                    f"{told}. The runs of both would be one curve"
+                )
+                fix = (
+                    "train the same one (a command takes it by --learner), or give the new one a name, and so a curve "
+                    "of its own: {'name': model}"
+                )
+                raise input_error(why, fix, column=names.LEARNER, value=learner)
+
+
+def brought(folder: Path, record: Record) -> Mapping[str, Any]:
+    """Return the same of a batch by its record; of one of an older layout, by its file."""
+    if names.LABELS in record.content and "learners" in record.content:
+        return record.content
+    from labelvalue.operate.store.batches import brought_by, read_stored  # tables take half a second to import
+
+    batch = Batch.of(record)
+    return brought_by(read_stored(folder / batch.file, batch.metric))
+
+
+def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
+    """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
+    known = set() if fit is None else {*fit.content["batches"]}
+    numbers = {batch.number for batch in current_batches(records)} - known
+    return [record for record in records if record.number in numbers]

@@ -464,5 +464,5 @@ class Batch:
     def of(cls, record: Record) -> Batch:
         """Read a batch off its record."""
         known = record.content
-        metric = {key: known[key] for key in KNOWN_METRICS}
+        metric = {key: known[key] for key in KNOWN_METRICS if key in known}  # annotations have none
         return cls(record.number, known[names.BATCH], known[CONTENT], known[BATCH_FILE], metric)
