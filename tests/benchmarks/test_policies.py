@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import labelvalue as lv
 from benchmarks import policies
+from benchmarks.decision_worlds import rule_errors
 from benchmarks.policies.buying import oracle
 from benchmarks.policies.worlds import LABELS_EACH
 from labelvalue import names
@@ -88,3 +90,26 @@ def test_runs_of_a_world_scatter_about_its_curves_and_show_what_has_arrived():
 def test_orders_that_cannot_be_are_refused(wanted):
     with pytest.raises(ValueError, match="policy 'bad' wants"):
         policies.regret([policies.simulate_world(1)], {"bad": lambda offer: wanted}, rounds=1)
+
+
+def test_d24_false_stop_rate_of_a_normal_gain():
+    """Gain N(m, s²), seen with N(0, t²): the posterior is conjugate, and the rates are those of two normals."""
+    m, s, t, limit, q = 1.0, 0.8, 0.6, 0.7, 0.6
+    rng = np.random.default_rng(3)
+    gain = m + s * rng.standard_normal(40_000)
+    seen = gain + t * rng.standard_normal(gain.size)
+    shrink = s**2 / (s**2 + t**2)
+    mean, sd = m + shrink * (seen - m), s * np.sqrt(1 - shrink)
+    found = rule_errors(stats.norm.sf(limit, mean, sd), gain >= limit, q)
+    # The rule stops where what is seen lies below this bound.
+    bound, passed = (m + (limit - m + sign * sd * stats.norm.ppf(q)) / shrink for sign in (-1, 1))
+    joint = stats.multivariate_normal([m, m], [[s**2, s**2], [s**2, s**2 + t**2]])
+    stops, low = stats.norm.cdf(bound, m, np.hypot(s, t)), stats.norm.cdf(limit, m, s)
+    both, through = (joint.cdf([limit, at]) for at in (bound, passed))
+    goes = stats.norm.sf(passed, m, np.hypot(s, t))
+    assert found["stops"] == pytest.approx(stops, abs=4 * np.sqrt(stops * (1 - stops) / gain.size))
+    assert found["false_stop"] == pytest.approx((stops - both) / (1 - low), abs=4 * found["false_stop_error"])
+    assert found["false_go"] == pytest.approx(1 - through / low, abs=4 * found["false_go_error"])
+    assert found["undecided"] == pytest.approx(1 - stops - goes, abs=0.01)
+    only = rule_errors(np.array([0.5, 0.1]), np.array([True, True]), 0.9)
+    assert (only["false_stop"], only["undecided"], np.isnan(only["false_go"])) == (0.5, 0.5, True)

@@ -31,9 +31,8 @@ from labelvalue.operate.history.scorecard import (
     less_for_money,
 )
 from labelvalue.operate.refit.advice import case_digest, case_for, case_text
-from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.configuration import Triggers
-from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, brought, current_batches
+from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, brought, current_batches, load
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError
 

@@ -23,7 +23,7 @@ from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit import advice, refit as fits, subprocess_fit
 from labelvalue.operate.refit.refit import runs_of
 from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
-from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder
+from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, load
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, input_error
 from labelvalue.report.numbers.numbers import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
@@ -142,7 +142,7 @@ def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tupl
 
 
 def _asked(project: ProjectFolder, record: Record, given: Record | None) -> Asked:
-    fit = fits.load(project.folder / FITS, record)
+    fit = load(project.folder / FITS, record)
     if given is None:
         return Asked(fit, None)
     return Asked(fit, given.content[advice.CASE_TEXT], given.content["settings"])

@@ -101,12 +101,16 @@ def measured_samples(cells: pd.DataFrame, samples: np.ndarray, seed: int) -> np.
     return add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), seed)
 
 
+def by_curve[Values: (xr.DataArray, xr.Dataset)](fit: Fit, values: Values) -> Values:
+    """Lay values out by slice, learner and suite first, where the fit has one of these too."""
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    whole = values.expand_dims({dim: found for dim, found in only.items() if dim not in values.dims})
+    return whole.transpose(*CURVE, ...)
+
+
 def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
     """Forecast the error of every curve once a plan's labels are there, as plain values to be frozen."""
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
-    position = fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]
-    position = position.expand_dims({d: found for d, found in only.items() if d not in position.dims})
-    table = position.transpose(*CURVE).to_dataframe().reset_index()
+    table = by_curve(fit, fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]).to_dataframe().reset_index()
     own = table[names.SLICE].map(lambda name: plan.get(str(name), 0))
     labels = table[names.LABELS_NOW] + own
     other = table[names.OTHER_LABELS_NOW] + sum(plan.values()) - own
@@ -120,10 +124,7 @@ def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def expected_now(fit: Fit) -> pd.Series:
     """Return the expected error of each curve at its labels now."""
-    mean = fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
-    mean = mean.expand_dims({dim: found for dim, found in only.items() if dim not in mean.dims})
-    return mean.transpose(*CURVE).to_series()
+    return by_curve(fit, fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)).to_series()
 
 
 def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
@@ -131,9 +132,13 @@ def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
     keep = np.linspace(0, samples.shape[1] - 1, min(KEPT_DRAWS, samples.shape[1])).astype(int)
     kept = []
     for row, drawn in zip(_rows(cells), samples, strict=True):
-        quantiles = dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
-        kept.append({**row, "quantiles": quantiles, "draws": drawn[keep].tolist()})
+        kept.append({**row, "quantiles": quantiles_of(drawn), "draws": drawn[keep].tolist()})
     return kept
+
+
+def quantiles_of(drawn: np.ndarray) -> dict[str, float]:
+    """Quantiles of draws as records keep them."""
+    return dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
 
 
 def scored(

@@ -14,8 +14,8 @@ from labelvalue.operate.history.assets import assets_of
 from labelvalue.operate.history.descriptions import describe_records, notes
 from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
-from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
-from labelvalue.operate.refit.refit import gain_forecast, load
+from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of
+from labelvalue.operate.refit.refit import gain_forecast
 from labelvalue.operate.store.batches import check_files
 from labelvalue.operate.store.folders import (
     FITS,
@@ -24,11 +24,11 @@ from labelvalue.operate.store.folders import (
     ProjectFolder,
     check_folder,
     current_batches,
-    digest_file,
+    load,
     manifest_digest,
     published,
 )
-from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
+from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed, digest_file
 from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.records import ANNOTATIONS, SHA, Batch, Record
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed, quote
@@ -68,9 +68,6 @@ def tested_register(project: ProjectFolder) -> pd.DataFrame:
         return table
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
-    from labelvalue.operate.refit.advice import asked_of
-    from labelvalue.operate.refit.refit import load
-    from labelvalue.operate.store.folders import FITS
     from labelvalue.report.numbers.alternatives import quality_numbers
     from labelvalue.report.numbers.plan import plan_numbers, records, what_if_numbers
 
@@ -164,8 +161,6 @@ def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
     """Every prior of the published fit, with where it is from."""
     if record is None:
         return
-    from labelvalue.operate.refit.refit import load
-
     fit = load(project.folder / "fits", record)
     flags = {name for held in fit.diagnostics.flags.values() for name in held}
     leans = names.MOSTLY_ASSUMPTION in flags

@@ -45,8 +45,15 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
-from labelvalue.operate.refit.refit import load
-from labelvalue.operate.store.folders import FITS, ProjectFolder, check_trained, current_batches, inside, published
+from labelvalue.operate.store.folders import (
+    FITS,
+    ProjectFolder,
+    check_trained,
+    current_batches,
+    inside,
+    load,
+    published,
+)
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 

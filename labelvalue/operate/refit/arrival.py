@@ -19,7 +19,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.annotated import told_by
 from labelvalue.decisions.case.case import as_text
-from labelvalue.forecast.backtesting.holdout import CURVE
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.exports.annotations import add_annotations, load_annotations, settled, write_annotations
@@ -29,7 +28,7 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.assets import triggered, unit_worth
 from labelvalue.operate.refit.advice import MILESTONES, PLAN
-from labelvalue.operate.refit.refit import fit_spec, gather, load
+from labelvalue.operate.refit.refit import fit_spec, gather
 from labelvalue.operate.store.batches import (
     Joint,
     check_files,
@@ -49,13 +48,14 @@ from labelvalue.operate.store.folders import (
     brought,
     check_trained,
     current_batches,
-    digest_bytes,
     in_force,
     inside,
+    load,
     published,
     scores_since_published,
     unseen,
 )
+from labelvalue.operate.store.identity import digest_bytes
 from labelvalue.operate.store.records import ANNOTATIONS, BATCH_FILE, CONTENT, NOTED, SUPERSEDES, TOLD, Batch, Record
 from labelvalue.problems import StorageError, input_error, quote
 from labelvalue.reading import open_regular
@@ -317,12 +317,10 @@ def preview(
 
 def _moments(fit: Fit, labels: int) -> pd.DataFrame:
     """Means and standard deviations of gain and elasticity, by quantity and curve."""
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
     gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
     parts = {}
     for quantity, draws in ((names.GAIN, gain), (names.ELASTICITY, fit.posterior[names.ELASTICITY])):
-        whole = draws.expand_dims({dim: found for dim, found in only.items() if dim not in draws.dims})
-        whole = whole.transpose(*CURVE, ...).reset_coords(drop=True)
+        whole = scorecard.by_curve(fit, draws).reset_coords(drop=True)
         moments = {"mean": whole.mean(names.SAMPLE), "sd": whole.std(names.SAMPLE)}
         parts[quantity] = xr.Dataset(moments).to_dataframe()[["mean", "sd"]]
     return pd.concat(parts, names=["quantity"])

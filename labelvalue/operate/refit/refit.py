@@ -25,7 +25,17 @@ from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit.preflight import model_of
 from labelvalue.operate.store.batches import Joint
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import AGAIN, check_folder, manifest_digest, new_folder, orphans
+from labelvalue.operate.store.folders import (
+    AGAIN,
+    LAYOUT,
+    NEWEST,
+    POSTERIOR_FILE,
+    check_fit,
+    load,
+    manifest_digest,
+    new_folder,
+    orphans,
+)
 from labelvalue.operate.store.identity import canonical, code_version, digest_of, id_of
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import StorageError
@@ -33,10 +43,8 @@ from labelvalue.reading import parse_json, read_text
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.storage import write_whole
 
-POSTERIOR_FILE = "posterior.nc"
 SPEC = "spec.json"
-KEY, LAYOUT = "key", "schema"
-NEWEST = 1  # layout of a fit's folder, in its manifest; a newer one is refused
+KEY = "key"
 DISCOUNT = "discount"  # share of its likelihood that an old batch counts for, by batch
 OK = "ok"
 PARTS = ("runs", "model", "fit", "code")  # of a specification; the record of a fit has the digest of each
@@ -170,18 +178,9 @@ def adopt(fits: Path, key: str, known: set[str]) -> Fit | None:
     if name not in orphans(fits, known):
         return None
     try:
-        return load_fit(fits / name / POSTERIOR_FILE) if _manifest(fits / name)[KEY] == key else None
+        return load_fit(fits / name / POSTERIOR_FILE) if check_fit(fits / name)[KEY] == key else None
     except StorageError:  # cut off or altered: it is made again, in its place
         return None
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """Check a fit's folder, and that its layout is one we know."""
-    facts = check_folder(folder)
-    if facts.get(LAYOUT, NEWEST) > NEWEST:
-        why = f"has layout {facts[LAYOUT]}, and this version knows up to {NEWEST}"
-        raise StorageError(f"{folder}: {why}. Fix: install the version that made it, or a newer one.")
-    return facts
 
 
 def read_spec(fits: Path, record: Record) -> dict[str, Any]:
@@ -195,15 +194,6 @@ def read_spec(fits: Path, record: Record) -> dict[str, Any]:
     if told != record.content["inputs"]:
         raise StorageError(f"{path}: is not what record {record.number} names. {AGAIN}.")
     return spec
-
-
-def load(fits: Path, record: Record) -> Fit:
-    """Load a recorded fit, after checking every file of its folder against the record."""
-    folder = fits / record.content["fit"]
-    _manifest(folder)
-    if manifest_digest(folder) != record.content["manifest"]:
-        raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
-    return load_fit(folder / POSTERIOR_FILE)
 
 
 def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -> dict[str, Any]:
@@ -241,14 +231,11 @@ def gain_forecast(fit: Fit, budgets: Sequence[int] | None, factor: float) -> dic
     cells = []
     for one, other in zip(plain, wide, strict=True):
         where: dict[str, Any] = {d: str(one[d].item()) for d in dims} | {names.BUDGET: int(one[names.BUDGET])}
-        quantiles = {name: _quantiles(drawn.values) for name, drawn in (("quantiles", one), ("widened", other))}
+        quantiles = {
+            name: scorecard.quantiles_of(drawn.values) for name, drawn in (("quantiles", one), ("widened", other))
+        }
         cells.append(where | quantiles | {"draws": one.values.ravel()[keep_draws].tolist()})
     return {"of": names.GAIN, scorecard.FACTOR: factor, scorecard.CELLS: cells}
-
-
-def _quantiles(drawn: np.ndarray) -> dict[str, float]:
-    values = np.quantile(drawn, scorecard.QUANTILES).tolist()
-    return dict(zip(map(str, scorecard.QUANTILES), values, strict=True))
 
 
 def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:

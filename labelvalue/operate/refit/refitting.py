@@ -38,14 +38,14 @@ from labelvalue.operate.store.folders import (
     ProjectFolder,
     brought,
     current_batches,
-    digest_bytes,
-    digest_file,
     in_force,
+    load,
     published,
     scores_since_published,
     sweep_chains,
     unseen,
 )
+from labelvalue.operate.store.identity import digest_bytes, digest_file
 from labelvalue.operate.store.lock import leave_trace
 from labelvalue.operate.store.records import SUPERSEDES, Record
 from labelvalue.printing import WEIGHING, doing
@@ -62,7 +62,7 @@ TRIGGERED_BY = "trigger_inputs"  # what the triggers in the record of a fit were
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """One re-fit: its project, what the fit is made from, past forecasts, what called for it, whether to say what is done."""
+    """One re-fit: what its fit is made from, past forecasts, what called for it, whether to say what is done."""
 
     project: ProjectFolder
     inputs: fits.Inputs
@@ -118,7 +118,7 @@ def _spent(project: ProjectFolder, record: Record) -> float | None:
     stated = _stated(project)
     if stated is None or stated.guardrails.maximum_spend is None:
         return None
-    fit = fits.load(project.folder / FITS, record)
+    fit = load(project.folder / FITS, record)
     return spent(assets(project.folder / RUNS, project.ledger.records(*ASKED), fit, case_of(project, fit)))
 
 
@@ -137,7 +137,7 @@ def _advised(work: Work, record: Record) -> tuple[Mapping[str, Any] | None, Deci
     old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
     if old is not None:
         return {**old.content, "record": old.number}, None
-    fit = fits.load(project.folder / FITS, record)
+    fit = load(project.folder / FITS, record)
     there = [str(name) for name in fit.slices], fit.settings["learners"], fit.settings["suites"]
     problems = case_problems(project, *there, latest)
     if problems:
@@ -251,7 +251,7 @@ def _page(
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
         reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
         header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
-        fit = fits.load(project.folder / FITS, record)
+        fit = load(project.folder / FITS, record)
         records = project.ledger.records(*KINDS)
         table = assets(project.folder / RUNS, records, fit, case_of(project, fit))
         budgets = configuration.report.budgets

@@ -23,7 +23,7 @@ from labelvalue.observe.table.read import ParquetRows
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, MAX_ROWS
 from labelvalue.observe.table.write import to_csv, write_runs
-from labelvalue.operate.store.folders import digest_bytes, digest_file
+from labelvalue.operate.store.identity import digest_bytes, digest_file
 from labelvalue.operate.store.records import BATCH_FILE, CONTENT, COUNTS, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 from labelvalue.reading import parse_toml, read_bytes

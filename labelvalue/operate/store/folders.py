@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from labelvalue import names
 from labelvalue.operate.store.configuration import FILE as CONFIGURATION, TEMPLATE, Configuration, read_configuration
-from labelvalue.operate.store.identity import PATTERN, canonical
+from labelvalue.operate.store.identity import PATTERN, canonical, digest_file
 from labelvalue.operate.store.ledger import Ledger, migrate
 from labelvalue.operate.store.lock import HOLDER, LOCK, writing
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, StorageError, input_error, quote
-from labelvalue.reading import open_regular, parse_json, read_text
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 MAKING = ".tmp-"  # how the name of a folder begins that is being made
 CHAINS = ".chains-"  # and of one that holds the finished draws of a fit which is not there yet; its id follows
-MOST_BYTES = 2**40  # largest file of ours: what a fit could hold that no memory does
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
 
 
@@ -79,17 +77,6 @@ def check_folder(folder: Path) -> dict[str, Any]:
 def manifest_digest(folder: Path) -> str:
     """Return the SHA-256 of a folder's manifest, by which a record holds on to every file in it."""
     return digest_file(folder / MANIFEST)
-
-
-def digest_bytes(content: bytes) -> str:
-    """Return the SHA-256 of what a file holds, or will."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file; one that is not there, or no file, is a :class:`StorageError`."""
-    with open_regular(path, MOST_BYTES, fix="restore it from a backup", ours=True) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def sweep(parent: Path) -> None:
@@ -224,6 +211,30 @@ def wrong(path: Path, why: str, fix: str) -> InputError:
     return input_error(why, fix, file=str(path))
 
 
+POSTERIOR_FILE = "posterior.nc"
+LAYOUT, NEWEST = "schema", 1  # of a fit's folder, in its manifest; a newer one is refused
+
+
+def check_fit(folder: Path) -> dict[str, Any]:
+    """Check a fit's folder, and that its layout is one we know."""
+    facts = check_folder(folder)
+    if facts.get(LAYOUT, NEWEST) > NEWEST:
+        why = f"has layout {facts[LAYOUT]}, and this version knows up to {NEWEST}"
+        raise StorageError(f"{folder}: {why}. Fix: install the version that made it, or a newer one.")
+    return facts
+
+
+def load(fits: Path, record: Record) -> Fit:
+    """Load a recorded fit, after checking every file of its folder against the record."""
+    from labelvalue.model.fitting.result import load_fit  # takes a second to import
+
+    folder = fits / record.content["fit"]
+    check_fit(folder)
+    if manifest_digest(folder) != record.content["manifest"]:
+        raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    return load_fit(folder / POSTERIOR_FILE)
+
+
 @dataclasses.dataclass(frozen=True)
 class ProjectFolder:
     """A project folder that is only read.
@@ -256,8 +267,6 @@ class ProjectFolder:
     @property
     def published(self) -> Fit | None:
         """The published fit: the last that passed the gate; ``None`` before the first."""
-        from labelvalue.operate.refit.refit import load
-
         record = published(self.ledger.records("fit"))
         return None if record is None else load(self.folder / FITS, record)
 
