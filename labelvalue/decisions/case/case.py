@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.costs import Costs, Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
 from labelvalue.decisions.case.value import Value
-from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.forecast.interventions.alternatives import (
     ActiveLearning,
     EvaluationLabels,
@@ -291,49 +289,6 @@ class Case(Told):
         """
         limit = self.slices.get(slice, SliceLimit())
         return limit.minimum, limit.most
-
-    def approvals_needed(self, cost: float) -> tuple[Approval, ...]:
-        """Return who must agree to a plan.
-
-        Parameters
-        ----------
-        cost : float
-            Its expected cost, in the currency of the case.
-
-        Returns
-        -------
-        tuple of Approval
-
-        Examples
-        --------
-        >>> approvals = [{"approver": "head of data", "above": 1000}, {"approver": "board", "above": 50_000}]
-        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, approvals=approvals)
-        >>> [one.approver for one in case.approvals_needed(1200.0)]
-        ['head of data']
-        """
-        return tuple(one for one in self.approvals if one.is_needed(cost))
-
-    def fixed_cost(self, fit: Fit) -> xr.DataArray:
-        """Draw what a plan of one batch costs beside its labels: set-up, retraining, and the days until it starts.
-
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
-
-        Returns
-        -------
-        xarray.DataArray
-            Money; dims chain, draw where anything is uncertain.
-
-        Examples
-        --------
-        >>> from labelvalue.testing import fake_fit
-        >>> case = Case(costs={"price_per_label": 1, "retraining": 100}, value={"per_error_point": 1})
-        >>> float(case.fixed_cost(fake_fit(seed=1)))
-        100.0
-        """
-        return fixed_cost(fit, self.costs, learner=self.learner)
 
     def check(self, fit: Fit) -> None:
         """Refuse a case that does not belong to a fit.

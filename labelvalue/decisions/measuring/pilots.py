@@ -281,7 +281,8 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
     kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
     if not any(kept):
         return []
-    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(case.fixed_cost(fit).mean())
+    shown = of_leader(fit, case, predict_observed_gain(fit, sorted({size for _, size in tried})))
+    again = float(fixed_cost(fit, case.costs, learner=case.learner).mean())
     seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
     matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
     for place in (i for i, fine in enumerate(kept) if fine):
@@ -292,7 +293,9 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
             rows.append((PILOT, *tried[place], *found))
     if telling:
         for place, later in zip(telling, plans.after([begun[place] for place in telling], twice), strict=True):
-            found = figures(_with_pilot(net, later), seen[place], later[names.NET_BENEFIT])
+            whole = later[AT_ONCE].assign_coords({names.PLAN: [f"{t} with it" for t in later[names.PLAN].values]})
+            now = xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")  # without waiting for it
+            found = figures(now, seen[place], later[names.NET_BENEFIT])
             rows.append((PILOT, *tried[place], *found))
     return rows
 
@@ -353,18 +356,6 @@ def _most_worth_knowing(today: xr.Dataset) -> list[str]:
     gain = today[names.GAIN].max(names.PLAN)
     inputs = {name: gain.sel({names.SLICE: name}, drop=True) for name in every}
     return evppi(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
-
-
-def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:
-    """Net benefit of the plans today, those among them that hold the pilot's labels without waiting for it."""
-    whole = later[AT_ONCE]
-    whole = whole.assign_coords({names.PLAN: [f"{title} with it" for title in whole[names.PLAN].values]})
-    return xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")
-
-
-def _observed(fit: Fit, case: Case, sizes: Sequence[int]) -> xr.DataArray:
-    """What one training and evaluation after a pilot would show, by slice and size."""
-    return of_leader(fit, case, predict_observed_gain(fit, sizes))
 
 
 def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:

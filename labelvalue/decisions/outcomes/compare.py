@@ -182,7 +182,8 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     table[SCORE] = table[ENB] - score.weight * table[CVAR]
     table[RANK] = _ranks(table[SCORE])
     pillars = table[[names.VALUE, names.COST, CVAR]].to_numpy() * np.array([1.0, -1.0, -1.0])
-    table[EFFICIENT] = [not _beaten(own, pillars) for own in pillars]
+    as_good, better = (compare(pillars[:, None], pillars) for compare in (np.greater_equal, np.greater))
+    table[EFFICIENT] = ~(as_good.all(axis=2) & better.any(axis=2)).any(axis=0)  # beaten by none
     table.attrs = dict(outcomes.attrs) | {WEIGHT: score.weight, names.LEVEL: score.level}
     return table.sort_values(RANK, kind="stable", ignore_index=True)
 
@@ -237,11 +238,6 @@ def _table(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
 
 def _ranks(scores: pd.Series) -> pd.Series:
     return scores.rank(ascending=False, method="min").astype(int)
-
-
-def _beaten(own: np.ndarray, all_of_them: np.ndarray) -> bool:
-    """Whether any is at least as good everywhere and better somewhere."""
-    return bool(((all_of_them >= own).all(axis=1) & (all_of_them > own).any(axis=1)).any())
 
 
 def _dominates(ours: np.ndarray, theirs: np.ndarray) -> bool:

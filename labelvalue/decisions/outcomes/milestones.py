@@ -11,6 +11,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, of_leader
+from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.settings import Checks
@@ -72,7 +73,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     share = volumes(fit, case.value)
     now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
-    net, again = outcomes[names.NET_BENEFIT], case.fixed_cost(fit)
+    net, again = outcomes[names.NET_BENEFIT], fixed_cost(fit, case.costs, learner=case.learner)
     rows = []
     for step in range(1, steps + 1):
         at = outcomes.sel({names.PLAN: str(step)})

@@ -77,7 +77,11 @@ def tightened(listing: Listing, case: Case, broken: pd.DataFrame, bought: np.nda
     """
     menu = listing.menu
     problems = [
-        _unreached(row)
+        Problem(
+            column=row[names.SLICE],
+            why=f"P({row[WORDS]}) ≥ {row[REQUIRED]:g} is not reached beside the rest of the plan",
+            fix=f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or allow more labels",
+        )
         for row in broken.to_dict("records")
         if row[RULE] == FLOOR and bought[place := menu.slices.index(row[names.SLICE])] >= menu.high[place]
     ]
@@ -87,12 +91,6 @@ def tightened(listing: Listing, case: Case, broken: pd.DataFrame, bought: np.nda
         if row[RULE] in TIGHTEN:
             menu = TIGHTEN[row[RULE]](menu, case, row, bought, plan)
     return dataclasses.replace(listing, menu=menu)
-
-
-def _unreached(row: Row) -> Problem:
-    why = f"P({row[WORDS]}) ≥ {row[REQUIRED]:g} is not reached beside the rest of the plan"
-    fix = f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or allow more labels"
-    return Problem(column=row[names.SLICE], why=why, fix=fix)
 
 
 def _more(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
@@ -447,7 +445,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
     menus = [listing.of_batches(int(count), size) for count in counts]
     told = len(menus) > 1 and len(aims) == 1
-    highest = [_ceiling(menu) if told else np.inf for menu in menus]
+    even = np.full(listing.batch.size, 1.0 / listing.batch.size)  # risk only takes away from the mean
+    highest = [max(ceiling(menu, even), 0.0) if told else np.inf for menu in menus]
     found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
     refused: dict[int, NoPlanError] = {}
     for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
@@ -460,7 +459,9 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
                 refused[turn] = error
                 continue
             net = menus[place].outcome(bought)
-            judged = aim.value(net) if len(aims) == 1 else _judged(case.risk, net)
+            judged = (
+                aim.value(net) if len(aims) == 1 else float(case.risk.score(xr.DataArray(net[None], dims=names.SAMPLE)))
+            )
             found[turn] = judged, menus[place], bought, certificate
     if not found:
         raise refused[max(refused)]
@@ -468,15 +469,6 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     if len(aims) > 1:
         certificate = dataclasses.replace(certificate, method="best of several", bound=np.inf)
     return menu, bought, certificate
-
-
-def _ceiling(menu: Menu) -> float:
-    """What no purchase exceeds, buying nothing among them: risk only takes away from the mean."""
-    return max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
-
-
-def _judged(appetite: Appetite, net: np.ndarray) -> float:
-    return float(appetite.score(xr.DataArray(net[None], dims=names.SAMPLE)))
 
 
 def _aims(appetite: Appetite) -> list[Aim]:

@@ -118,9 +118,10 @@ def list_purchases(
     slices = tuple(str(name) for name in fit.slices)
     lots = sizes_to_try(case, len(slices), max_labels, lot)
     found = outcomes_of_slices(fit, case, drawn or errors_to_list(fit, case, max_labels, lot))
-    net = _flat(found[names.VALUE] - found[names.COST])
+    by_size = names.SLICE, names.BUDGET
+    net = _flat(fit, found[names.VALUE] - found[names.COST], *by_size)
     spend = found[names.COST].mean(names.SAMPLE).values
-    errors = _flat(error_now(fit, case) - found[names.GAIN])
+    errors = _flat(fit, error_now(fit, case) - found[names.GAIN], *by_size)
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)
@@ -137,13 +138,14 @@ def list_purchases(
         max_labels=most,
         max_spend=max_spend,
         fixed=_fixed(fit, case, net, high, lots, lot),
-        fixed_spend=float(case.fixed_cost(fit).mean()) + float(evaluation_cost(fit, case).mean()),
+        fixed_spend=float(fixed_cost(fit, case.costs, learner=case.learner).mean())
+        + float(evaluation_cost(fit, case).mean()),
         error=None if gap is None else errors.mean(axis=2),
         max_gap=np.inf if gap is None else gap.limit,
         lot=lot,
     )
     batch = fixed_cost(fit, case.costs, 2) - fixed_cost(fit, case.costs, 1)
-    return Listing(menu, _sample(batch, found))
+    return Listing(menu, _flat(fit, batch))
 
 
 def _floors(
@@ -179,18 +181,6 @@ def _fixed(fit: Fit, case: Case, net: np.ndarray, high: np.ndarray, lots: np.nda
     return net[place, int(np.searchsorted(lots, 1))] - advantage.values.ravel()
 
 
-def _flat(values: xr.DataArray) -> np.ndarray:
-    """Draws as slice, step, sample."""
-    ordered = values.transpose(names.SLICE, names.BUDGET, *names.SAMPLE).values
-    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
-
-
-def _sample(values: xr.DataArray, like: xr.Dataset) -> np.ndarray:
-    """Draws of a quantity that may not vary, one a sample."""
-    shape = xr.DataArray(np.zeros((like.sizes[names.CHAIN], like.sizes[names.DRAW])), dims=names.SAMPLE)
-    return (values.drop_vars(names.SAMPLE, errors="ignore") + shape).transpose(*names.SAMPLE).values.ravel()
-
-
 SHIFTS = 10
 """Numbers of labels more, and fewer, at which what others' labels are worth is computed; it is smooth in between."""
 
@@ -214,7 +204,7 @@ def seen_from(
     value = _worth_of_sizes(fit, case, sizes, plan, unit)
     every = np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size))
     labels = xr.Variable((names.SLICE, SIZE), every)
-    net = value - _flat_by_sample(fit, label_cost(fit, case.costs, labels))
+    net = value - _flat(fit, label_cost(fit, case.costs, labels), names.SLICE, SIZE)
     net = net - net[:, :1]
     fixed = menu.total(net, bought) - advantage - (batches - 1) * listing.batch
     return dataclasses.replace(listing, menu=dataclasses.replace(menu, net=net, fixed=fixed))
@@ -232,7 +222,7 @@ def _worth_of_sizes(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, u
     stays = np.broadcast_to(plan[:, None].astype(float), moved.shape)
     labels = np.hstack([own, stays]), np.hstack([np.broadcast_to(rest.astype(float), own.shape), moved])
     error = errors_at(fit, case, *(_labels(fit, one) for one in labels))
-    worth = _flat_by_sample(fit, error.variable * -unit)
+    worth = _flat(fit, error.variable * -unit, names.SLICE, SIZE)
     worth, moved = worth[:, : sizes.size], worth[:, sizes.size :]
     total = moved.sum(axis=0)
     for place in range(plan.size):
@@ -248,12 +238,12 @@ def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, dims=(names.SLICE, SIZE), coords={names.SLICE: fit.slices})
 
 
-def _flat_by_sample(fit: Fit, values: xr.Variable) -> np.ndarray:
-    """Draws as slice, size, sample."""
-    posterior = fit.posterior
-    sizes = dict(values.sizes) | {d: posterior.sizes[d] for d in names.SAMPLE}
-    ordered = values.set_dims(sizes).transpose(names.SLICE, SIZE, *names.SAMPLE).values
-    return ordered.reshape(*ordered.shape[:2], -1)
+def _flat(fit: Fit, values: xr.DataArray | xr.Variable, *dims: str) -> np.ndarray:
+    """Draws by dims, and last by sample, of what need not vary over draws."""
+    plain = bare(values)
+    sizes = dict(plain.sizes) | {d: fit.posterior.sizes[d] for d in names.SAMPLE}
+    ordered = plain.set_dims(sizes).transpose(*dims, *names.SAMPLE).values
+    return np.ascontiguousarray(ordered).reshape(*ordered.shape[: len(dims)], -1)
 
 
 SEARCHED = 16_000  # slices times draws with which plans are looked for

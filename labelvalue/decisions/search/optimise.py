@@ -213,7 +213,10 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
     simple = aim.linear and menu.error is None and not np.isfinite(menu.max_spend)
     if menu.max_labels == 0:
         return menu.low, "greedy", "no labels to buy", menu.objective(menu.low, aim)
-    if not menu.low.any() and _cheapest_lot(menu) > menu.max_spend * (1 + 1e-9):
+    cheapest = (menu.spend[menu.high > 0, 1] / menu.labels[1]).min(
+        initial=np.inf
+    ) + menu.fixed_spend  # lot, as expected
+    if not menu.low.any() and cheapest > menu.max_spend * (1 + 1e-9):
         if not menu.allows(menu.low):
             refuse_gap(menu, "no label can be paid for")
         return menu.low, "greedy", "no label can be paid for", menu.objective(menu.low, aim)
@@ -239,11 +242,6 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
             return bought, "linear programme", relaxed.status, relaxed.bound
         return exact.bought.astype(int), "mixed-integer programme", exact.status, min(exact.bound, relaxed.bound)
     return bought, "linear programme", relaxed.status, relaxed.bound
-
-
-def _cheapest_lot(menu: Menu) -> float:
-    """Expected money of the cheapest purchase that is one."""
-    return float((menu.spend[menu.high > 0, 1] / menu.labels[1]).min(initial=np.inf)) + menu.fixed_spend
 
 
 def _whole(menu: Menu, aim: Aim, bought: np.ndarray) -> np.ndarray:
@@ -274,7 +272,7 @@ def shadow_prices(menu: Menu, aim: Aim, bought: np.ndarray) -> pd.DataFrame:
         free = bought < most
         per_label = max(0.0, float(after[free].max())) if free.any() else 0.0
         rows.append((f"all labels ≤ {menu.max_labels * menu.lot}", each * per_label, f"{PER_LABELS:,} labels"))
-    price = _spend_slopes(menu, bought)
+    price = (np.diff(menu.spend, axis=1) / np.diff(menu.labels))[np.arange(len(menu.slices)), menu.place(bought)[0]]
     if bought.any() and menu.spent(bought) + (price[bought < most].min(initial=np.inf)) > menu.max_spend:
         free = (bought < most) & (price > 0)
         per_money = max(0.0, float((after[free] / price[free]).max())) if free.any() else 0.0
@@ -297,11 +295,6 @@ def _marginal(menu: Menu, aim: Aim, bought: np.ndarray) -> tuple[np.ndarray, np.
     step, share = menu.place(bought)
     last = np.where(share > 0, step, np.maximum(step - 1, 0))
     return slope[rows, step], slope[rows, last]
-
-
-def _spend_slopes(menu: Menu, bought: np.ndarray) -> np.ndarray:
-    rows = np.arange(len(menu.slices))
-    return (np.diff(menu.spend, axis=1) / np.diff(menu.labels))[rows, menu.place(bought)[0]]
 
 
 TOLERANCE = 1e-6  # distance from the bound, relative to the scale of the objective, at which the search ends

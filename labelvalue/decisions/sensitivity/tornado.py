@@ -90,7 +90,8 @@ def stress_label_errors(
         EVERYWHERE: everywhere,
         WEAKEST: _concentrated(fit, case, labels, everywhere),
     }
-    cost, classes = _noise_cost(fit), fit.settings[names.CLASSES]
+    middle, classes = float(np.exp(fit.model.priors[names.NOISE_COST].center)), fit.settings[names.CLASSES]
+    cost = float(fit.posterior[names.NOISE_COST].mean()) if names.NOISE_COST in fit.posterior else middle
     runs = [outcomes_of(fit, case, labels, labels * information_left(s, classes) ** cost) for s in shares.values()]
     joined = xr.concat(runs, dim=names.STRESS, data_vars="all").assign_coords({names.STRESS: list(shares)})
     return joined.assign({names.WRONG_SHARE: xr.concat(list(shares.values()), dim=names.STRESS)})
@@ -133,12 +134,6 @@ def _concentrated(fit: Fit, case: Case, labels: xr.DataArray, everywhere: xr.Dat
     wrong = (labels * everywhere).sum(names.SLICE)
     share = (wrong / labels.where(labels > 0, 1.0)).clip(max=useless_share(fit.settings[names.CLASSES]))
     return (share * chosen * (labels > 0)).transpose(*labels.dims)
-
-
-def _noise_cost(fit: Fit) -> float:
-    if names.NOISE_COST in fit.posterior:
-        return float(fit.posterior[names.NOISE_COST].mean())
-    return float(np.exp(fit.model.priors[names.NOISE_COST].center))
 
 
 TAIL = 0.1
@@ -366,11 +361,8 @@ def uncertain_inputs(plan: Decision) -> dict[str, xr.DataArray]:
         name = str(gain[names.SLICE].values[place])
         found[f"gain of {name}"] = gain.isel({names.SLICE: int(place)}, drop=True).reset_coords(drop=True)
     found |= dict(_of_case(fit, case))
-    return {name: values for name, values in found.items() if _varies(values)}
-
-
-def _varies(values: xr.DataArray) -> bool:
-    return set(names.SAMPLE) <= set(values.dims) and float(values.std()) > 1e-12 * max(abs(float(values.mean())), 1e-12)
+    drawn = {name: values for name, values in found.items() if {*names.SAMPLE} <= {*values.dims}}
+    return {k: v for k, v in drawn.items() if float(v.std()) > 1e-12 * max(abs(float(v.mean())), 1e-12)}
 
 
 def _of_case(fit: Fit, case: Case) -> Iterator[tuple[str, xr.DataArray]]:
@@ -393,17 +385,8 @@ def _of_quantity(fit: Fit, key: str, value: Any) -> Iterator[tuple[str, xr.DataA
     if isinstance(value, Mapping):
         for own, quantity in value.items():
             yield from _of_quantity(fit, f"{key}.{own}", quantity)
-    elif not is_number(value) and (hasattr(value, "quantile") or _is_branches(value)):
+    elif isinstance(value, Interval) or (isinstance(value, tuple) and value and isinstance(value[0], Branch)):
         yield key, draws(fit, key, value)
-
-
-def _is_branches(value: Any) -> bool:
-    return (
-        isinstance(value, tuple)
-        and bool(value)
-        and all(hasattr(b, names.PROBABILITY) for b in value)
-        and all(hasattr(b, names.VALUE) for b in value)
-    )
 
 
 FACTORS = (0.5, 2.0)
