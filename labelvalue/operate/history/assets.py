@@ -30,9 +30,10 @@ from labelvalue.operate.history.scorecard import (
     goal_drift,
     less_for_money,
 )
-from labelvalue.operate.refit.advice import case_digest, case_for, case_text
+from labelvalue.operate.refit.advice import case_for, case_text
 from labelvalue.operate.store.configuration import Triggers
 from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, brought, current_batches, load
+from labelvalue.operate.store.identity import digest_bytes
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError
 
@@ -52,7 +53,7 @@ def digest_of_case(project: ProjectFolder) -> str | None:
         text = case_text(project)
     except InputError:  # told when advice is asked for
         return None
-    return None if text is None else case_digest(text)
+    return None if text is None else digest_bytes(text.encode())
 
 
 def unit_worth(project: ProjectFolder, fit: Fit) -> dict[str, float] | None:
@@ -60,18 +61,20 @@ def unit_worth(project: ProjectFolder, fit: Fit) -> dict[str, float] | None:
     case = case_of(project, fit)
     if case is None:
         return None
-    money = unit_value(fit, case.value, xr.DataArray(0.0))
-    money = money.mean([d for d in money.dims if d != names.SLICE])
-    return {str(name): float(value) for name, value in zip(money[names.SLICE].values, money.values, strict=True)}
+    return _by_slice(unit_value(fit, case.value, xr.DataArray(0.0)))
 
 
 def price_of(fit: Fit, case: Case, labels: Mapping[str, int]) -> dict[str, float]:
     """Return what labels of each slice are expected to cost by the case."""
     known = {name: float(labels.get(str(name), 0)) for name in fit.slices}
     bought = xr.DataArray(list(known.values()), dims=names.SLICE, coords={names.SLICE: fit.slices})
-    money = label_cost(fit, case.costs, bought)
-    money = money.mean([d for d in money.dims if d != names.SLICE])
-    return {str(name): float(value) for name, value in zip(fit.slices, money.values, strict=True)}
+    return _by_slice(label_cost(fit, case.costs, bought))
+
+
+def _by_slice(money: xr.DataArray) -> dict[str, float]:
+    """Expected money of each slice."""
+    mean = money.mean([d for d in money.dims if d != names.SLICE])
+    return {str(name): float(value) for name, value in zip(mean[names.SLICE].values, mean.values, strict=True)}
 
 
 def training_pays(
@@ -103,14 +106,17 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
     scores = {record.content["content"]: record.content for record in records if record.kind == "score"}
     told = {record.number: record for record in records if record.kind == "batch"}
     for batch in current_batches(records):
-        added = _added(brought(folder, told[batch.number])[names.LABELS], have)
+        largest = brought(folder, told[batch.number])[names.LABELS]
+        added = {name: max(0, count - have.get(name, 0)) for name, count in largest.items()}
+        have |= {name: have.get(name, 0) + count for name, count in added.items()}
         money, source = _money(costs[batch.number], added, fit, case)
         gains = _gains(scores.get(batch.content))
         for name, labels in added.items():
             about = {names.BATCH: batch.name, names.SLICE: name, names.LABELS: labels}
             rows.append({**about, names.COST: money.get(name), "cost_from": source, **gains.get(name, {})})
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c: float for c in (names.COST, PROMISED, DELIVERED)})
-    table.attrs["total"] = {name: _sum(table[name]) for name in TOTALS}
+    known = {name: table[name].notna().any() for name in TOTALS}
+    table.attrs["total"] = {name: float(table[name].sum()) if known[name] else None for name in TOTALS}
     by_slice = table.groupby(names.SLICE)[list(TOTALS)].sum(min_count=1)
     table.attrs["total_by_slice"] = {str(k): v for k, v in by_slice.to_dict(orient="index").items()}
     return table
@@ -120,17 +126,6 @@ def spent(table: pd.DataFrame) -> float | None:
     """Return the money that all batches cost, ``None`` where that of some batch is not known."""
     known = table.loc[table[names.LABELS] > 0, names.COST]
     return float(known.sum()) if known.notna().all() else None
-
-
-def _sum(column: pd.Series) -> float | None:
-    return float(column.sum()) if column.notna().any() else None
-
-
-def _added(largest: Mapping[str, int], have: dict[str, int]) -> dict[str, int]:
-    """Labels that a batch adds to each of its slices, which are then had."""
-    added = {name: max(0, count - have.get(name, 0)) for name, count in largest.items()}
-    have |= {name: have.get(name, 0) + count for name, count in added.items()}
-    return added
 
 
 def _money(

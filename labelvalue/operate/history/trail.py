@@ -109,22 +109,18 @@ def _consequence(other: Mapping[str, Any], last: Mapping[str, Any]) -> str:
 
 
 def _settings(project: ProjectFolder) -> Iterator[dict[str, Any]]:
+    source = "labelvalue.toml"
     for name, labels in project.configuration.labels_now.items():
-        yield {
-            "id": f"labels_now/{name}",
-            "text": f"slice {name!r} has {labels:,} labels today",
-            "source": "labelvalue.toml",
-            "value": labels,
-            "if_wrong": "gains of this slice are counted from another place on its curve",
-        }
+        wrong = "gains of this slice are counted from another place on its curve"
+        yield _row(f"labels_now/{name}", f"slice {name!r} has {labels:,} labels today", source, labels, wrong)
     for name, share in project.configuration.fit.discount.items():
-        yield {
-            "id": f"fit.discount/{name}",
-            "text": f"runs of batch {name!r} count for a share of their likelihood",
-            "source": "labelvalue.toml",
-            "value": share,
-            "if_wrong": "old runs pull too much, or too little is learned from them",
-        }
+        wrong = "old runs pull too much, or too little is learned from them"
+        text = f"runs of batch {name!r} count for a share of their likelihood"
+        yield _row(f"fit.discount/{name}", text, source, share, wrong)
+
+
+def _row(*cells: Any) -> dict[str, Any]:
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str, Any]]:
@@ -134,13 +130,12 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
     tested = {item["key"]: item for item in last["assumptions"]}
     where = f"the case, {file}" if file else "the case of the last advice"
     for key, value, reason in leaves(parse_toml(last[CASE_TEXT])):
-        yield {
-            "id": f"case/{key}",
-            "text": f"the case says {key}",
-            "source": _annotated(key, last) or where + (f"; reason: {reason}" if reason else ""),
-            "value": value if isinstance(value, str | int | float) else quantity_text(value),
-            "if_wrong": _consequence(tested[key], last) if key in tested else _untested(key),
-        }
+        source = _annotated(key, last) or where + (f"; reason: {reason}" if reason else "")
+        stated = value if isinstance(value, str | int | float) else quantity_text(value)
+        # What is varied nothing yet is computed for the page, and where the register is asked for.
+        untested = f"{NOT_TESTED}: {why_untested(key)}" if key in LABELS_OF else NOT_TESTED
+        wrong = _consequence(tested[key], last) if key in tested else untested
+        yield _row(f"case/{key}", f"the case says {key}", source, stated, wrong)
 
 
 def _annotated(key: str, last: Mapping[str, Any]) -> str:
@@ -152,11 +147,6 @@ def _annotated(key: str, last: Mapping[str, Any]) -> str:
     return f"{names.FROM_ANNOTATIONS}, batch {batches}, record {told['record']}"
 
 
-def _untested(key: str) -> str:
-    """Of a number that is varied nothing yet: it is computed for the page, and where the register is asked for."""
-    return f"{NOT_TESTED}: {why_untested(key)}" if key in LABELS_OF else NOT_TESTED
-
-
 def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
     """Every prior of the published fit, with where it is from."""
     if record is None:
@@ -166,13 +156,9 @@ def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
     leans = names.MOSTLY_ASSUMPTION in flags
     for name, prior in fit.model.priors.as_dict().items():
         said = "; some slices rest mostly on priors" if leans else ""
-        yield {
-            "id": f"prior/{name}",
-            "text": prior.get("meaning", ""),
-            "source": prior.get("source", ""),
-            "value": f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})",
-            "if_wrong": f"curves are drawn to another middle{said}",
-        }
+        drawn = f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})"
+        wrong = f"curves are drawn to another middle{said}"
+        yield _row(f"prior/{name}", prior.get("meaning", ""), prior.get("source", ""), drawn, wrong)
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:

@@ -311,13 +311,14 @@ def _ways(
         return {}, ["items are drawn at random: the runs tried no other strategy"]
     now = of_leader(fit, case, fit.position[names.LABELS_NOW])
     known = QUERIES | dict(own)
+    mute = ASK_PROBABILITIES if lacking_probabilities({"": estimator}) else ()  # what cannot be asked
     ways, notes = {}, []
     for name, count in counts.items():
         at = {names.SLICE: name}
         worth = of_leader(fit, case, strategy_efficiency(fit, [int(now.sel(at)) + count]).squeeze(names.LABELS))
         worth = worth.sel({d: v for d, v in at.items() if d in worth.dims})
         mean, pays = worth.mean(names.SAMPLE), (worth > 1).mean(names.SAMPLE)
-        tried = [str(s) for s in worth[names.STRATEGY].values if str(s) in known and _can(str(s), estimator, own)]
+        tried = [s for s in worth[names.STRATEGY].values.astype(str) if s in known and (s in own or s not in mute)]
         best = max(tried, key=lambda s: float(mean.sel({names.STRATEGY: s})), default=None)
         if best is None:
             notes.append(f"{name}: at random, since no strategy of the runs can choose from a pool")
@@ -330,13 +331,6 @@ def _ways(
         if chance >= PAYS:
             ways[name] = (best, known[best])
     return ways, notes
-
-
-def _can(strategy: str, estimator: Any, own: Mapping[str, Strategy]) -> bool:
-    """Whether an estimator can be asked what a strategy asks."""
-    if strategy in own:
-        return True
-    return not (strategy in ASK_PROBABILITIES and lacking_probabilities({"": estimator}))
 
 
 BEFORE, GAIN, CAME, INSIDE = "before", "gain", "came", "inside"

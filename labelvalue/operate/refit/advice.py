@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import ProjectFolder, current_batches, inside, unseen
-from labelvalue.operate.store.identity import advice_digest, digest_of
+from labelvalue.operate.store.identity import advice_digest, digest_bytes, digest_of
 from labelvalue.operate.store.records import ANNOTATIONS, TOLD
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
@@ -37,11 +36,6 @@ MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 SPENT = "spent"  # on all batches, where a rule of the case is about it
 WIDTH = "width"  # by which the scorecard multiplied the spread of what is uncertain about curves
-
-
-def case_digest(text: str) -> str:
-    """Return the SHA-256 of a case, by which records name it."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def case_text(project: ProjectFolder) -> str | None:
@@ -114,7 +108,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
         "fit": fit_id,
         INPUTS: inputs_digest(fit_id, text, settings),
         CASE_TEXT: text,
-        CASE_SHA: case_digest(text),
+        CASE_SHA: digest_bytes(text.encode()),
         "settings": settings,
         "code": advice_digest(),
         **_described(made),
@@ -128,12 +122,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     """Make a recorded advice again from its inputs."""
-    return outcome(*asked_of(fit, content), **content["settings"]["plan"])
-
-
-def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str, Any]:
-    """Decide, and say what it brings in plain values."""
-    return _described(decide(fit, case, max_labels, lot=lot))
+    return _described(decision_of(fit, content))
 
 
 def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
@@ -236,7 +225,7 @@ def _other(
     case = _after(with_key(text, item["key"], item["alternative"]), settings[SPENT])
     if not case.learner and found.get("learner"):
         case = dataclasses.replace(case, learner=found["learner"])
-    other = outcome(fit, case, **settings["plan"])
+    other = _described(decide(fit, case, **settings["plan"]))
     return {
         "id": item["id"],
         "key": item["key"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import functools
-import hashlib
 import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -107,7 +106,8 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
         return
-    _check_cost(cost)
+    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
+        raise input_error("no amount of money", "give what was paid, ≥ 0", column="cost", value=cost)
     file, content = packed(table)
     about = describe(table, chosen, file, getattr(replaced, "number", None), cost)
     check_trained([r for r in records if r.content.get(names.BATCH) != chosen], about[names.TRAINED])
@@ -135,7 +135,7 @@ def _add_annotations(project: ProjectFolder, given: Any, name: str | None, super
     if cost is not None:
         raise input_error("annotations have no cost here", "give it with the batch of runs", column="cost", value=cost)
     table = settled(given) if isinstance(given, pd.DataFrame) else load_annotations(given)
-    digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()  # of what it says
+    digest = digest_bytes(table.to_csv(index=False).encode())  # of what it says
     standing = current_batches(project.ledger.records(ANNOTATIONS), ANNOTATIONS)
     replaced = _replaced(standing, chosen, digest, supersede)
     if replaced == "same":
@@ -196,11 +196,6 @@ def _name(runs: Runs, given: str | None) -> str:
         why = "a batch needs an id of at most 200 printable characters"
         raise input_error(why, "give batch='2026-11'", column=names.BATCH, value=given)
     return given
-
-
-def _check_cost(cost: float | None) -> None:
-    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
-        raise input_error("no amount of money", "give what was paid, ≥ 0", column="cost", value=cost)
 
 
 def _check_protocol(project: ProjectFolder, runs: xr.Dataset) -> None:

@@ -183,8 +183,9 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
         yield shown
         return
     for row in table.to_dict("records"):
-        said = {key: readable(value) if isinstance(value, float) else value for key, value in row.items()}
-        head, *rest = (f"{key}: {value}" for key, value in said.items() if not _is_empty(row[key]))
+        told = {key: value for key, value in row.items() if value != "" and not pd.isna(value)}
+        said = (readable(value) if isinstance(value, float) else value for value in told.values())
+        head, *rest = (f"{key}: {value}" for key, value in zip(told, said, strict=True))
         yield wrapped(head)
         yield from (wrapped(f"  {text}", "    ") for text in rest)
 
@@ -198,10 +199,6 @@ def over_time_lines(table: pd.DataFrame) -> Iterator[str]:
         rate = "" if row[PER_MONEY] is None else f", {readable(row[PER_MONEY], 3)} per unit of money"
         worth = f"expected net benefit {readable(row[names.NET_BENEFIT])} {row[names.UNIT]}"
         yield f"{row['time'][:10]} advice {row['number']}, {row['advice']}: {worth}{rate}"
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and pd.isna(value))
 
 
 def summary_lines(table: pd.DataFrame) -> Iterator[str]:

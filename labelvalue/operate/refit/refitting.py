@@ -29,7 +29,7 @@ from labelvalue.operate.refit.preflight import case_problems, check_settings
 from labelvalue.operate.refit.refit import carried_over, counted, runs_of
 from labelvalue.operate.refit.subprocess_fit import FitStoppedError
 from labelvalue.operate.store.batches import Joint, check_files
-from labelvalue.operate.store.configuration import CASE_FILE, FILE, Configuration
+from labelvalue.operate.store.configuration import CASE_FILE, FILE
 from labelvalue.operate.store.folders import (
     CHAINS,
     FITS,
@@ -200,13 +200,6 @@ def _carried(project: ProjectFolder, name: str) -> tuple[Mapping[str, Any], ...]
     return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
 
 
-def _persistence(configuration: Configuration, fit: Fit) -> xr.Dataset | None:
-    """What came on each suite of the gain that smaller training sets had promised, where runs are backtested at all."""
-    from labelvalue.forecast.gains.learners_and_suites import held_back_persistence
-
-    return held_back_persistence(fit) if configuration.fit.backtest else None
-
-
 def _kept(project: ProjectFolder, record: Record) -> dict[str, str]:
     """Where the fit of a page is kept, and the code that made it."""
     content = record.content
@@ -229,14 +222,6 @@ def _is_current(project: ProjectFolder, name: str, digest: str) -> bool:
     )
 
 
-def _keep_page(project: ProjectFolder, path: Path, name: str, content: bytes) -> None:
-    """Record the digest of a page, then put it in its place: a page that lies there is one that is recorded."""
-    digest = digest_bytes(content)
-    if not _is_current(project, name, digest):
-        project.ledger.append([("page", {"fit": name, "sha256": digest})])
-    write_whole(path, content)
-
-
 def _page(
     work: Work, record: Record, advised: Mapping[str, Any] | None, decision: Decision | None, fresh: bool
 ) -> str | None:
@@ -257,6 +242,7 @@ def _page(
         budgets = configuration.report.budgets
         try:
             from labelvalue.decisions.sensitivity.what_if import MOST
+            from labelvalue.forecast.gains.learners_and_suites import held_back_persistence
             from labelvalue.forecast.gains.prior_sensitivity import Refits
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
             from labelvalue.operate.history.trail import register
@@ -277,7 +263,7 @@ def _page(
                 changes=changed,
                 notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
-                persistence=_persistence(configuration, fit),
+                persistence=held_back_persistence(fit) if configuration.fit.backtest else None,
                 carried=_carried(project, record.content["fit"]),
                 details=detail_numbers(of, refit=Refits(progress=work.progress))
                 if again and isinstance(of, Decision)
@@ -287,7 +273,10 @@ def _page(
             with tempfile.TemporaryDirectory() as place:
                 page = Path(place) / path.name
                 write_report(of, path=page, budgets=shown, header=[*filter(None, header)], context=context)
-                _keep_page(project, path, record.content["fit"], page.read_bytes())
+                made, name = page.read_bytes(), record.content["fit"]
+            if not _is_current(project, name, digest_bytes(made)):  # a page that lies there is one that is recorded
+                project.ledger.append([("page", {"fit": name, "sha256": digest_bytes(made)})])
+            write_whole(path, made)
         except StorageError:
             raise
         except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again

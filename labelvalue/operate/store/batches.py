@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import os
 import re
 import tempfile
@@ -39,7 +38,7 @@ def content_digest(runs: xr.Dataset) -> str:
     """Return the SHA-256 of what runs say, whatever file they came from and in whatever order."""
     text = to_csv(runs)
     metric = "" if names.ERRORS in runs else str(runs.attrs[names.METRIC])
-    return hashlib.sha256(f"{metric}\n{text}".encode()).hexdigest()
+    return digest_bytes(f"{metric}\n{text}".encode())
 
 
 def packed(runs: xr.Dataset) -> tuple[str, bytes]:
@@ -179,7 +178,7 @@ def joined(tables: Sequence[pa.Table], batches: Sequence[Batch], *, new: str = "
         raise input_error(why, "keep them in projects of their own", file=file, column=names.METRIC)
     table = frame_of(pa.concat_tables(tables, promote_options="permissive"))
     try:
-        return _read(table, batches[0].metric)
+        return read_stored(table, batches[0].metric)
     except InputError as error:
         raise InputError([_placed(problem, table, told, file) for problem in error.problems]) from None
 
@@ -208,13 +207,8 @@ def _placed(problem: Problem, table: pd.DataFrame, told: str, file: str) -> Prob
     return dataclasses.replace(problem, file=file, line=None, why=why)
 
 
-def read_stored(path: Path, metric: Mapping[str, Any]) -> xr.Dataset:
-    """Read a file that :func:`store` wrote."""
-    return _read(path, metric)
-
-
-def _read(source: os.PathLike[str] | pd.DataFrame, metric: Mapping[str, Any]) -> xr.Dataset:
-    """Read counts as they are, values by their metric; one that we do not know by its direction and bounds."""
+def read_stored(source: os.PathLike[str] | pd.DataFrame, metric: Mapping[str, Any]) -> xr.Dataset:
+    """Read runs: counts as they are, values by their metric; one that we do not know by its direction and bounds."""
     if metric[COUNTS]:
         return read_runs(source)
     name = metric[names.METRIC]

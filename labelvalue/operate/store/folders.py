@@ -134,7 +134,9 @@ def found(path: Path) -> None:
     """Make a project in an empty folder; the ledger comes last, and with it the folder is a project."""
     if (path / LEDGER).exists():
         raise wrong(path, "is a project already", "add runs with 'labelvalue add DIR RUNS', or name another folder")
-    if path.exists() and (not path.is_dir() or not all(map(_is_ours, path.iterdir()))):
+    if path.exists() and (
+        not path.is_dir() or not all(item.name in OURS or is_leftover(item) for item in path.iterdir())
+    ):
         raise wrong(path, "folder is not empty", "name another folder")
     check_links(path)
     try:
@@ -148,10 +150,6 @@ def found(path: Path) -> None:
             write_whole(path / CONFIGURATION, TEMPLATE.encode())
         read_configuration(path)
         Ledger.create(path / LEDGER, [("project", {"folder": path.name})])
-
-
-def _is_ours(item: Path) -> bool:
-    return item.name in OURS or is_leftover(item)
 
 
 @contextlib.contextmanager
