@@ -14,10 +14,8 @@ from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import Target, measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.errors import (
     cost_done,
-    delay_done,
     errors_at,
     errors_done,
-    errors_of,
     evaluation_bought,
     evaluation_cost,
     idle_rise,
@@ -32,10 +30,10 @@ from labelvalue.decisions.outcomes.spending import (
     retraining_cost,
     retraining_works,
 )
-from labelvalue.forecast.gains.curves import SIZE, doublings_beyond, draws, flag_texts
+from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
-from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.forecast.interventions.intervention import Intervention, delay_days
 from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import as_lines
@@ -101,8 +99,9 @@ def errors_of_slices(fit: Fit, case: Case, budgets: np.ndarray) -> SliceErrors:
     moved, none, every = names.TRANSFER in fit.posterior, np.zeros((fit.slices.size, 1)), np.zeros_like(bought)
     added = [none, bought, every] if moved else [none, bought]
     others = [none, every, bought] if moved else [none, every]
-    labels = (xr.DataArray(np.hstack(one), dims=(names.SLICE, SIZE)) for one in (added, others))
-    error = errors_at(fit, case, *labels).rename({SIZE: names.BUDGET})
+    error = errors_at(
+        fit, case, *(xr.DataArray(np.hstack(one), dims=(names.SLICE, names.BUDGET)) for one in (added, others))
+    )
     now, ends = error.isel({names.BUDGET: 0}), 1 + budgets.size
     own = error.isel({names.BUDGET: slice(1, ends)}).assign_coords({names.BUDGET: budgets})
     elsewhere = error.isel({names.BUDGET: slice(ends, None)}) if moved else now.broadcast_like(own)
@@ -227,7 +226,7 @@ def outcomes_of(
     works = bare(retraining_works(fit, case.costs))
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
-    days = days_until(fit, case.costs, total) + acts * (bare(delay_done(fit, done)) + wait)
+    days = days_until(fit, case.costs, total) + acts * (sum((bare(delay_days(one, fit)) for one in done), start=wait))
     unit = unit_value(fit, case.value, days)
     value = (gain * unit).sum(names.SLICE)
     if case.value.horizon_days is not None and bool((drift != 0).any()):  # it goes on until the last label is there
@@ -278,7 +277,7 @@ def errors_after(
     counted = labels if counted is None else counted
     changed = bool(done) or noise_factor != 1.0
     plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
-    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
+    error = errors_at(fit, case, plain, plain.sum(names.SLICE) - plain)
     if not changed:
         return error
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)

@@ -23,7 +23,6 @@ from labelvalue.forecast.interventions.intervention import (
     Intervention,
     Standing,
     changed_error,
-    delay_days,
     done_for,
     fixed_money,
     units,
@@ -106,20 +105,17 @@ def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Interve
     return total
 
 
-def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
-    """Draw the days by which interventions put off the gain, one after the other."""
-    days: Any = 0.0
-    for one in done:
-        days = days + delay_days(one, fit)
-    return days
-
-
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw the error of each slice after labels were added, by the curves of the case's learners and suite."""
-    added = [one.transpose(names.SLICE, SIZE).values.astype(float) for one in (own, other)]
+    """Draw the error of each slice after labels were added to it and to all others, by the case's learners and suite.
+
+    Labels have dims slice and one more, which stays.
+    """
+    (dim,) = (str(d) for d in own.dims if d != names.SLICE)
+    added = [one.transpose(names.SLICE, dim).values.astype(float) for one in (own, other)]
     error = joined(case.learner, [curves.errors(*added) for curves in curves_of(fit, case)])
-    coords = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
-    return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
+    coords: dict[str, Any] = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
+    coords |= {dim: own[dim].values} if dim in own.coords else {}
+    return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, dim), coords=coords)
 
 
 def curves_of(fit: Fit, case: Case) -> list[Curves]:
@@ -172,18 +168,6 @@ def _one(case: Case, errors: xr.DataArray) -> xr.DataArray:
     parts = [errors.isel({names.LEARNER: place}, drop=True) for place in range(errors.sizes[names.LEARNER])]
     made: xr.DataArray = joined(case.learner, parts)
     return made
-
-
-def errors_of(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw errors as :func:`errors_at`; labels added to the slice and to all others have dims slice and one more."""
-    dim = next(str(d) for d in own.dims if d != names.SLICE)
-    error = errors_at(fit, case, _as_size(own), _as_size(other)).rename({SIZE: dim})
-    return error.assign_coords({dim: own[dim]})
-
-
-def _as_size(labels: xr.DataArray) -> xr.DataArray:
-    dim = next(str(d) for d in labels.dims if d != names.SLICE)
-    return labels.rename({dim: SIZE}).drop_vars(SIZE, errors="ignore").transpose(names.SLICE, SIZE)
 
 
 def evaluation_missing(fit: Fit, case: Case, done: Sequence[Intervention] = ()) -> dict[str, tuple[int, int]]:
