@@ -103,17 +103,7 @@ def brought_by(runs: xr.Dataset) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Joint:
-    """Batches together, read when they are needed and once.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where runs lie.
-    batches : sequence of Batch
-        Those that stand.
-    recorded : str, optional
-        Digest of their runs together, where a recorded fit was made from the very same batches.
-    """
+    """Batches that stand, read when they are needed and once; ``recorded`` is their digest, where a fit has it."""
 
     folder: Path
     batches: Sequence[Batch]

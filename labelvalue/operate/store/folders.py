@@ -235,13 +235,7 @@ def load(fits: Path, record: Record) -> Fit:
 
 @dataclasses.dataclass(frozen=True)
 class ProjectFolder:
-    """A project folder that is only read.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Project folder.
-    """
+    """A project folder that is only read."""
 
     folder: Path
 

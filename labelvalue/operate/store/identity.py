@@ -41,10 +41,7 @@ def id_of(digest: str) -> str:
 
 @functools.cache
 def code_version() -> dict[str, object]:
-    """Return the versions of the libraries that shape draws, and a digest of our own source and priors.
-
-    Found once a process: what a process has loaded does not change under it.
-    """
+    """Return versions of the libraries that shape draws, and a digest of our source and priors, once a process."""
     return {"libraries": {name: version(name) for name in LIBRARIES}, "source": source_digest()}
 
 

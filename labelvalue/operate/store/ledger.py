@@ -116,15 +116,7 @@ def _now() -> datetime:
 
 @dataclasses.dataclass(frozen=True)
 class Ledger:
-    """The file of records.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The SQLite file.
-    clock : callable
-        Tells the time, in UTC; a test may set it back.
-    """
+    """The SQLite file of records, and a clock in UTC, which a test may set back."""
 
     path: Path
     clock: Callable[[], datetime] = _now
