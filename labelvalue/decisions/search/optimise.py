@@ -404,7 +404,6 @@ class _Master:
         rows, at_most = self._rows()
         binaries = len(self.ordered) * (self.length.size - 1)
         columns = self.segments + 3 + binaries
-        matrix = scipy.sparse.csr_array(_padded(rows, columns))
         goal = np.zeros(columns)
         goal[self.segments] = -1.0
         lower = np.concatenate([(self.least / self.unit).ravel(), [-np.inf, -np.inf, -np.inf], np.zeros(binaries)])
@@ -416,7 +415,7 @@ class _Master:
             goal,
             integrality=integrality,
             bounds=Bounds(lower, upper),
-            constraints=LinearConstraint(matrix, -np.inf, at_most),
+            constraints=LinearConstraint(_padded(rows, columns), -np.inf, at_most),
             options={"time_limit": seconds, "mip_rel_gap": 1e-9},
         )
         if result.x is None:
@@ -475,8 +474,7 @@ class _Master:
 
 def _padded(rows: list[np.ndarray | scipy.sparse.sparray], columns: int) -> scipy.sparse.sparray:
     """Stack rows of different widths, zeros to the right."""
-    wide = []
-    for row in rows:
-        block = scipy.sparse.csr_array(row)
-        wide.append(scipy.sparse.csr_array((block.data, block.indices, block.indptr), shape=(block.shape[0], columns)))
-    return scipy.sparse.vstack(wide, format="csr")
+    blocks = [scipy.sparse.csr_array(row) for row in rows]
+    for block in blocks:
+        block.resize(block.shape[0], columns)
+    return scipy.sparse.vstack(blocks, format="csr")

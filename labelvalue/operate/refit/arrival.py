@@ -47,7 +47,6 @@ from labelvalue.operate.store.folders import (
     brought,
     check_trained,
     current_batches,
-    in_force,
     inside,
     load,
     published,
@@ -126,7 +125,7 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     found, inputs = triggered(project, last, [*new, about], fresh, factor)
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
     store(project.folder / RUNS, file, content)
-    project.ledger.append(in_force(project.ledger, configuration, entries))
+    project.append(configuration, entries)
 
 
 def _add_annotations(project: ProjectFolder, given: Any, name: str | None, supersede: bool, cost: float | None) -> None:
@@ -159,7 +158,7 @@ def _add_annotations(project: ProjectFolder, given: Any, name: str | None, super
         NOTED: notes,
     }
     store(folder, file, packed_table)
-    project.ledger.append(in_force(project.ledger, project.configuration, [(ANNOTATIONS, about)]))
+    project.append(project.configuration, [(ANNOTATIONS, about)])
 
 
 def together(

@@ -38,7 +38,6 @@ from labelvalue.operate.store.folders import (
     ProjectFolder,
     brought,
     current_batches,
-    in_force,
     load,
     published,
     scores_since_published,
@@ -65,6 +64,7 @@ class Work:
     """One re-fit: what its fit is made from, past forecasts, what called for it, whether to say what is done."""
 
     project: ProjectFolder
+    configuration: Configuration
     inputs: fits.Inputs
     card: pd.DataFrame
     fired: Sequence[Mapping[str, Any]]
@@ -86,7 +86,7 @@ class Work:
             self.project.folder / FITS,
             self.inputs.runs if runs is None else runs,
             self.inputs.spec if backtest else fits.without_backtest(self.inputs.spec),
-            **dataclasses.asdict(self.project.configuration.limits),
+            **dataclasses.asdict(self.configuration.limits),
             progress=self.progress,
             checkpoint=None if anew else self.chains,
         )
@@ -124,7 +124,7 @@ def _spent(project: ProjectFolder, record: Record) -> float | None:
 
 def _advised(work: Work, record: Record) -> tuple[Mapping[str, Any] | None, Decision | None]:
     """Return the advice on a published fit by the case as it stands, with the decision where it is made only now."""
-    project, configuration = work.project, work.project.configuration
+    project, configuration = work.project, work.configuration
     text, annotated = advice.case_told(project)
     if text is None:
         return None, None
@@ -147,7 +147,7 @@ def _advised(work: Work, record: Record) -> tuple[Mapping[str, Any] | None, Deci
     order = {} if made["interventions"] else advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
     cells = scorecard.forecast_plan(fit, order) if order else []
     promised = [("forecast", {"of": advice.PLAN, "fit": name, scorecard.CELLS: cells})] if order else []
-    new = project.ledger.append(in_force(project.ledger, configuration, [*promised, ("advice", made)]))[-1]
+    new = project.append(configuration, [*promised, ("advice", made)])[-1]
     return {**new.content, "record": new.number}, decision
 
 
@@ -226,7 +226,7 @@ def _page(
     work: Work, record: Record, advised: Mapping[str, Any] | None, decision: Decision | None, fresh: bool
 ) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
-    project, configuration, card = work.project, work.project.configuration, work.card
+    project, configuration, card = work.project, work.configuration, work.card
     if not configuration.report.page:
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
@@ -311,7 +311,10 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
     new = [brought(project.folder / RUNS, record) for record in unfitted]
     factor = scorecard.calibration(card)[scorecard.FACTOR]
     fired, judged_by = triggered(project, last, new, scores_since_published(records), factor)
-    work, called = Work(project, inputs, card, fired, progress), {"triggers": fired, TRIGGERED_BY: judged_by}
+    work, called = (
+        Work(project, configuration, inputs, card, fired, progress),
+        {"triggers": fired, TRIGGERED_BY: judged_by},
+    )
     every = [record for record in records if record.kind == "fit"]
     fitting = [record for record in every if record.content[fits.KEY] in inputs.keys]
     in_place = [record for record in fitting if record.content["fit"] == every[-1].content["fit"]]
@@ -322,7 +325,7 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
         same, notes = last, [*notes, f"not fitted yet: {more}, and no other trigger fired"]
     sweep_chains(project.folder / FITS, work.chains if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
-        same = ledger.append(in_force(ledger, configuration, [("fit", {**same.content, **called})]))[-1]
+        same = project.append(configuration, [("fit", {**same.content, **called})])[-1]
     elif same is None:
         check_settings(project, inputs.runs, latest)
         try:
@@ -347,7 +350,7 @@ def _can_wait(work: Work, last: Record, new: Sequence[Record]) -> bool:
 def _fit(work: Work, records: Sequence[Record], called: Mapping[str, Any]) -> Record:
     """Sample, keep, and record; whatever goes wrong is recorded too, and leaves the published fit as it was."""
     project, inputs = work.project, work.inputs
-    folder, configuration = project.folder / FITS, project.configuration
+    folder = project.folder / FITS
     known = {record.content["fit"] for record in records if record.kind == "fit"}
     try:
         found = fits.adopt(folder, inputs.key, known)
@@ -358,10 +361,10 @@ def _fit(work: Work, records: Sequence[Record], called: Mapping[str, Any]) -> Re
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
         entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, **called})]
         if content["published"]:
-            promised = fits.gain_forecast(made, configuration.report.budgets, work.factor)
+            promised = fits.gain_forecast(made, work.configuration.report.budgets, work.factor)
             entries += [("forecast", {"fit": name, **promised})]
             entries += _carried_over(work, name, made, published(records))
-        made_of = project.ledger.append(in_force(project.ledger, configuration, entries))
+        made_of = project.append(work.configuration, entries)
         sweep_chains(folder)
         return next(record for record in made_of if record.kind == "fit")
     except BaseException as error:

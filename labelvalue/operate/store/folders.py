@@ -173,16 +173,6 @@ def check_links(folder: Path) -> None:
             raise StorageError(f"{folder / name}: is a link. Fix: put what it leads to in its place.")
 
 
-def in_force(
-    ledger: Ledger, configuration: Configuration, entries: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    """Return records to be added, after one of the settings that they were made under where these are new."""
-    known = ledger.records("settings")
-    if known and known[-1].content["text"] == configuration.text:
-        return entries
-    return [("settings", {"text": configuration.text}), *entries]
-
-
 def published(records: Sequence[Record]) -> Record | None:
     """Return the record of the published fit: the last that passed the gate."""
     passed = [record for record in records if record.kind == "fit" and record.content["published"]]
@@ -248,6 +238,12 @@ class ProjectFolder:
     def configuration(self) -> Configuration:
         """What ``labelvalue.toml`` says."""
         return read_configuration(self.folder)
+
+    def append(self, made_under: Configuration, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
+        """Add records, after one of the settings that they were made under where these are new."""
+        known, text = self.ledger.records("settings"), made_under.text
+        same = bool(known) and known[-1].content["text"] == text
+        return self.ledger.append(entries if same else [("settings", {"text": text}), *entries])
 
     @property
     def runs(self) -> xr.Dataset:
