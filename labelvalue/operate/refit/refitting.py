@@ -29,7 +29,7 @@ from labelvalue.operate.refit.preflight import case_problems, check_settings
 from labelvalue.operate.refit.refit import carried_over, counted, runs_of
 from labelvalue.operate.refit.subprocess_fit import FitStoppedError
 from labelvalue.operate.store.batches import Joint, check_files
-from labelvalue.operate.store.configuration import CASE_FILE, FILE
+from labelvalue.operate.store.configuration import CASE_FILE, FILE, Configuration
 from labelvalue.operate.store.folders import (
     CHAINS,
     FITS,
@@ -311,10 +311,8 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
     new = [brought(project.folder / RUNS, record) for record in unfitted]
     factor = scorecard.calibration(card)[scorecard.FACTOR]
     fired, judged_by = triggered(project, last, new, scores_since_published(records), factor)
-    work, called = (
-        Work(project, configuration, inputs, card, fired, progress),
-        {"triggers": fired, TRIGGERED_BY: judged_by},
-    )
+    work = Work(project, configuration, inputs, card, fired, progress)
+    called = {"triggers": fired, TRIGGERED_BY: judged_by}
     every = [record for record in records if record.kind == "fit"]
     fitting = [record for record in every if record.content[fits.KEY] in inputs.keys]
     in_place = [record for record in fitting if record.content["fit"] == every[-1].content["fit"]]
