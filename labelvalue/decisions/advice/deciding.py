@@ -162,10 +162,7 @@ def verdict_of(decision: Decision) -> Verdict:
     net = decision.advantage()
     worth, error = float(net.mean()), standard_error(net)
     advice = advice_of(decision.total, decision.rules, worth, error)
-    unit = decision.outcomes.attrs[names.UNIT]
-    net_benefit = f"{readable(worth)} {unit} (Monte Carlo error {readable(error, 2)})"
-    chance = f"P(net benefit > 0) = {float((net > 0).mean()):.2f}"
-    said = f"{counted(decision.total, 'label')}: expected net benefit {net_benefit}, {chance}"
+    said = f"{counted(decision.total, 'label')}: {_brings(decision)}"
     broken = decision.rules[~decision.rules[KEPT]]
     if len(broken):
         why = (
@@ -217,15 +214,18 @@ def _of_quality(decision: Decision) -> tuple[str, ...]:
     unit = decision.outcomes.attrs[names.UNIT]
     what = " + ".join(decision.interventions)
     beside = f" with {decision.total:,} labels" if decision.total else " and no labels"
-    said = (
-        f"{what}{beside}: expected net benefit {readable(float(net.mean()))} {unit} (Monte Carlo error "
-        f"{readable(standard_error(net), 2)}), P(net benefit > 0) = {float((net > 0).mean()):.2f}"
-    )
     against = (
         f"labels only would bring {readable(float(alone.mean()))} {unit}; better with probability "
         f"{float((net > alone).mean()):.2f}"
     )
-    return (said, against, *_rejected(decision))
+    return (f"{what}{beside}: {_brings(decision)}", against, *_rejected(decision))
+
+
+def _brings(decision: Decision) -> str:
+    net, unit = decision.advantage(), decision.outcomes.attrs[names.UNIT]
+    worth, error = readable(float(net.mean())), readable(standard_error(net), 2)
+    chance = f"P(net benefit > 0) = {float((net > 0).mean()):.2f}"
+    return f"expected net benefit {worth} {unit} (Monte Carlo error {error}), {chance}"
 
 
 def _rejected(decision: Decision) -> tuple[str, ...]:

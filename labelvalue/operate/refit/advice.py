@@ -63,12 +63,17 @@ def case_told(project: ProjectFolder) -> tuple[str | None, dict[str, Any]]:
 
 def case_for(text: str, fit: Fit, latest: Sequence[str], spent: float | None = None) -> Case:
     """Read a case, and check it against a fit; where it names no learner, the latest decides."""
-    case = _after(parse_case(text, file="case"), spent)
-    if not case.learner and names.LEARNER in fit.position.dims:
-        there = [name for name in latest if name in fit.position[names.LEARNER].values]
-        case = dataclasses.replace(case, learner=there[-1] if there else "")
+    case = with_latest(_after(parse_case(text, file="case"), spent), fit.settings["learners"], latest)
     case.check(fit)
     return case
+
+
+def with_latest(case: Case, learners: Sequence[str], latest: Sequence[str]) -> Case:
+    """Return a case with the latest of several learners, where it names none."""
+    if case.learner or len(learners) < 2:
+        return case
+    there = [name for name in latest if name in learners]
+    return dataclasses.replace(case, learner=there[-1] if there else "")
 
 
 def _after(case: Case, spent: float | None) -> Case:

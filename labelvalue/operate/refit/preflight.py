@@ -97,16 +97,13 @@ def case_problems(
         fix = "name a case, or leave key and alternative out"
         return [_of_assumption(item, "there is no case that it could be a key of", fix) for item in tested]
     from labelvalue.decisions.case.case import misfits, parse_case
-    from labelvalue.operate.refit.advice import case_text, with_key
+    from labelvalue.operate.refit.advice import case_text, with_key, with_latest
 
     try:
         text = case_text(project)
-        case = parse_case(str(text), file=configuration.case)
+        case = with_latest(parse_case(str(text), file=configuration.case), learners, latest)
     except InputError as error:
         return error.problems
-    if not case.learner and len(learners) > 1:
-        found = [name for name in latest if name in learners]
-        case = dataclasses.replace(case, learner=found[-1] if found else "")
     problems = [dataclasses.replace(p, file=configuration.case) for p in misfits(case, slices, learners, suites)]
     for item in configuration.assumptions:
         if "key" not in item:
