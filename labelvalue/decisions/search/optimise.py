@@ -6,6 +6,7 @@ it, until the solver's bound is met. That a slice's segments must be filled in o
 would not, with binary variables.
 """
 
+import bisect
 import dataclasses
 import time
 
@@ -35,12 +36,12 @@ def least_labels(error: np.ndarray, labels: np.ndarray, limit: float, probabilit
         return 0.0
     low, high = int(labels[first - 1]), int(labels[first])
     start, end = error[first - 1], error[first]
-    while high - low > 1:
-        middle = (low + high) // 2
-        share = (middle - labels[first - 1]) / (labels[first] - labels[first - 1])
-        enough = (start + share * (end - start) <= limit * (1 + 1e-12)).mean() >= probability
-        low, high = (low, middle) if enough else (middle, high)
-    return float(high)
+
+    def enough(count: int) -> bool:
+        between = start + (count - low) / (high - low) * (end - start)
+        return bool((between <= limit * (1 + 1e-12)).mean() >= probability)
+
+    return float(low + 1 + bisect.bisect_left(range(low + 1, high), True, key=enough))
 
 
 def unreachable(

@@ -27,6 +27,7 @@ from labelvalue.decisions.search.mixtures import (
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
 from labelvalue.model.curve.effective_labels import useless_share
+from labelvalue.numerals import tails
 from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
@@ -179,5 +180,5 @@ def _row(plan: Decision, factor: float, ci_prob: float) -> tuple[dict[str, Any],
 
 
 def _spread(mean: str, low: str, high: str, draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    tails = np.quantile(draws.values, [0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
-    return {mean: float(draws.mean()), low: float(tails[0]), high: float(tails[1])}
+    ends = np.quantile(draws.values, tails(ci_prob)).tolist()
+    return dict(zip((mean, low, high), (float(draws.mean()), *ends), strict=True))

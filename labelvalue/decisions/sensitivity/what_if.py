@@ -33,6 +33,7 @@ from labelvalue.forecast.gains.prior_sensitivity import (
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.fitting import LEFT_OUT
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # labels allowed in all, as shares of those the plan was allowed
@@ -213,7 +214,7 @@ def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[At, int
 
 
 def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float) -> xr.Dataset:
-    tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
+    ends = tails(ci_prob)
 
     @functools.cache  # the same plan is best at many budgets
     def told(best: int, price: float, value: float) -> tuple[object, ...]:
@@ -221,8 +222,8 @@ def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float)
         net, cost = one.net(price, value), one.cost + (price - 1.0) * one.per_price
         error = float(net.std(ddof=1)) / net.size**0.5
         advice = advice_of(sum(one.labels.values()), one.rules[price], float(net.mean()), error, one.done)
-        figures = (float(net.mean()), *np.quantile(net, tails), float((net > 0).mean()), float(cost.mean()))
-        return (best, advice, *figures, float(one.gain.mean()), *np.quantile(one.gain, tails))
+        figures = (float(net.mean()), *np.quantile(net, ends), float((net > 0).mean()), float(cost.mean()))
+        return (best, advice, *figures, float(one.gain.mean()), *np.quantile(one.gain, ends))
 
     index = [names.BUDGET, PRICE, names.VALUE]
     columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
