@@ -22,7 +22,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit import advice, refit as fits, subprocess_fit
 from labelvalue.operate.refit.refit import runs_of
-from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
+from labelvalue.operate.store.batches import content_digest, frame_of, joined, tables_of
 from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, load
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, input_error
@@ -235,7 +235,7 @@ def _arrivals(
 def _runs(project: ProjectFolder, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
     """The runs of a specification, some batches of which lie where they had been forecast."""
     batches = [Batch(**batch) for batch in spec["batches"]]
-    tables = read_tables(project.folder / RUNS, batches)
+    tables = tables_of(project.folder / RUNS, batches)
     for place, batch in enumerate(batches):
         if batch.content in strange:
             moved = as_forecast(frame_of(tables[place]), batch.metric, strange[batch.content])

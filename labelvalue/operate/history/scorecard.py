@@ -93,14 +93,6 @@ def forecast_batch(
     return cells, samples
 
 
-def measured_samples(cells: pd.DataFrame, samples: np.ndarray, seed: int) -> np.ndarray:
-    """Add to a forecast of mean errors what their measurement adds.
-
-    Shapes: ``samples`` (cell, sample); gives the same.
-    """
-    return add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), seed)
-
-
 def by_curve[Values: (xr.DataArray, xr.Dataset)](fit: Fit, values: Values) -> Values:
     """Lay values out by slice, learner and suite first, where the fit has one of these too."""
     only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}

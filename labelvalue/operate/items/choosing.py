@@ -14,6 +14,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.errors import of_leader
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin
+from labelvalue.forecast.backtesting.scores import add_truth_noise
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
@@ -409,7 +410,7 @@ def realised(
 
 def _compared(origin: Origin, fit: Fit, called: str) -> pd.DataFrame:
     cells, samples = scorecard.forecast_batch(fit, origin)
-    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
+    samples = add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), fit.settings["random_seed"])
     table = cells.reset_index()
     now = scorecard.expected_now(fit).reindex(pd.MultiIndex.from_frame(table[CURVE])).to_numpy()
     low, high = np.quantile(samples, TAILS, axis=1)

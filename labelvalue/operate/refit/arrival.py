@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -18,6 +18,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.annotated import told_by
 from labelvalue.decisions.case.case import as_text
+from labelvalue.forecast.backtesting.scores import add_truth_noise
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.exports.annotations import add_annotations, load_annotations, settled, write_annotations
@@ -59,10 +60,9 @@ from labelvalue.problems import StorageError, input_error, quote
 from labelvalue.reading import open_regular
 from labelvalue.report.numbers.tables import default_budgets
 
-if TYPE_CHECKING:
-    from labelvalue.operate.store.folders import ProjectFolder
+type Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
-
+FROZEN = "frozen"  # the record that froze what is forecast: of a plan, or of the fit
 MARKS = {names.ITEM, names.ANNOTATOR}  # columns that a table of annotations has and one of runs has not
 
 
@@ -80,15 +80,6 @@ def are_annotations(given: Any) -> bool:
     except (OSError, ValueError, pa.ArrowException):  # told by whoever reads all of it
         return False
     return {cell.strip().strip('"\ufeff') for cell in header.split(",")} >= MARKS
-
-
-FROZEN = "frozen"  # the record that froze what is forecast: of a plan, or of the fit
-
-if TYPE_CHECKING:
-    from labelvalue.model.fitting.result import Fit
-    from labelvalue.operate.store.folders import ProjectFolder
-
-    Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
 
 def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
@@ -159,20 +150,6 @@ def _add_annotations(project: ProjectFolder, given: Any, name: str | None, super
     }
     store(folder, file, packed_table)
     project.append(project.configuration, [(ANNOTATIONS, about)])
-
-
-def together(
-    project: ProjectFolder,
-    records: Sequence[Record],
-    others: Sequence[Batch],
-    last: Fit | None,
-    runs: xr.Dataset,
-    name: str,
-) -> xr.Dataset:
-    """Put one more batch of runs beside those that stand, under a name; nothing is written."""
-    file, content = packed(runs)
-    about = describe(runs, name, file, None)
-    return _joined(project, records, others, last, Batch(0, name, about["content"], file, about), content, "")
 
 
 def _joined(
@@ -271,7 +248,7 @@ def _scores(
     by = [plans[-1].number if planned else without[-1].number for planned in cells.pop("planned")]
     kept = [cell | {FROZEN: number} for cell, number in zip(scorecard.frozen(cells, samples), by, strict=True)]
     made = {"of": names.BATCH, **link, scorecard.CELLS: kept}
-    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
+    samples = add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), fit.settings["random_seed"])
     now, money = scorecard.expected_now(fit), unit_worth(project, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)
     return [("forecast", made), ("score", {**link, **scored}), *judged]
@@ -283,9 +260,7 @@ NEW = "the batch that is previewed"
 UNREAD = "unread"  # stands for the digest of runs where nothing hangs on it
 
 
-def preview(
-    project: ProjectFolder, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
-) -> pd.DataFrame:
+def preview(project: ProjectFolder, runs: Runs, *, progress: bool = True) -> pd.DataFrame:
     """Fit all batches that stand and one more."""
     records, configuration = project.ledger.records("batch", "fit"), project.configuration
     before = project.published if published(records) is not None else None
@@ -296,7 +271,10 @@ def preview(
     if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
         raise input_error(f"these runs are in already, as batch {quote(same)}", "preview runs that are not")
     spec = gather(Joint(project.folder / RUNS, batches, UNREAD), configuration).spec
-    after = fit_spec(together(project, records, batches, before, table, NEW), spec, progress=progress)
+    file, content = packed(table)
+    about = describe(table, NEW, file, None)
+    more = Batch(0, NEW, about["content"], file, about)
+    after = fit_spec(_joined(project, records, batches, before, more, content, ""), spec, progress=progress)
     labels = max(default_budgets(before))
     found = pd.concat([_moments(before, labels), _moments(after, labels)], axis=1)
     found.columns = [BEFORE, SD_BEFORE, AFTER, SD_AFTER]

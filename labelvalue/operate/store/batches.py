@@ -125,15 +125,12 @@ def joint_runs(folder: Path, batches: Sequence[Batch]) -> xr.Dataset:
 
     Raises :class:`InputError` where batches do not go together, :class:`StorageError` where a file was altered.
     """
-    return joined(read_tables(folder, batches), batches)
+    return joined(tables_of(folder, batches), batches)
 
 
-def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pa.Table]:
-    """Read batches, each as a table of its own; raises :class:`StorageError` where a file was altered."""
-    return [table_of(content, batch) for content, batch in zip(check_files(folder, batches), batches, strict=True)]
-
-
-def tables_of(folder: Path, batches: Sequence[Batch], fit: Fit | None, known: Collection[int]) -> list[pa.Table]:
+def tables_of(
+    folder: Path, batches: Sequence[Batch], fit: Fit | None = None, known: Collection[int] = ()
+) -> list[pa.Table]:
     """Read batches as tables, those that a fit was made from out of the fit; the files of all are checked."""
     made = [] if fit is None else [_table(packed(fit.runs)[1], "", "posterior.nc")]
     files = zip(check_files(folder, batches), batches, strict=True)
