@@ -231,10 +231,7 @@ class Case(Told):
             if seen.count(one.name) > 1:
                 checks.wrong(f"scenarios[{place}].name", f"{one.name!r} is given twice", "give each a name of its own")
             for name in one.interventions:
-                if name not in known:
-                    why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
-                    fix = f"one of {', '.join(known) or 'those of the case, which has none'}"
-                    checks.wrong(f"scenarios[{place}].interventions", why, fix)
+                checks.known(f"scenarios[{place}].interventions", "intervention", name, known)
 
     def _settle_classes(self, checks: Checks) -> None:
         """Give the stakes of classes to slices that have none of their own."""
@@ -341,8 +338,7 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
     """Say what keeps a case from belonging to a fit of these slices, learners and suites."""
     checks = Checks()
     for key, name in _slices_named(case):
-        if name not in slices:
-            checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, slices)}", f"one of {', '.join(slices)}")
+        checks.known(key, "slice", name, slices)
     for key, given in _by_slice(case).items():
         for name in slices:
             if of_slice(given, name)[1] is None:
@@ -355,9 +351,7 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
                 why = unknown if chosen else f"the fit has several {dim}s"
                 checks.wrong(dim, why, f"name one of {', '.join(there)}")
     for name in case.value.elapsed:
-        if name not in suites:
-            unknown = f"unknown suite {name!r}{did_you_mean(name, suites)}"
-            checks.wrong(f"value.elapsed.{name}", unknown, f"one of {', '.join(suites)}")
+        checks.known(f"value.elapsed.{name}", "suite", name, suites)
     return checks.problems
 
 

@@ -14,7 +14,7 @@ from labelvalue.decisions.advice.rules import MINIMUM_EVALUATION, RULES
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
-from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
+from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, labels_of, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import error_now, labels_left, of_leader
 from labelvalue.decisions.outcomes.spending import PRICE, batch_count, fixed_cost, label_cost
 from labelvalue.decisions.search.listing import alternatives, thinned
@@ -22,7 +22,6 @@ from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 SHRUNK = (0.9, 0.75, 0.5, 0.25)  # shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all
@@ -304,9 +303,7 @@ def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | 
     """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1, all at once."""
     checks, known = Checks(), [str(name) for name in fit.slices]
     for place, name in enumerate(slices or ()):
-        if name not in known:
-            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
-            checks.wrong(f"slices[{place}]", why, f"one of {', '.join(known)}")
+        checks.known(f"slices[{place}]", "slice", name, known)
     for place, size in enumerate(sizes or ()):
         checks.whole(f"sizes[{place}]", size, least=1)
     checks.finish()
@@ -449,8 +446,7 @@ def open_plans(plan: Decision) -> OpenPlans:
     plans, done = {}, {}
     stated = {one.name: tuple(one.interventions) for one in case.scenarios}
     for title in (str(one) for one in plan.outcomes[names.PLAN].values if one not in (names.NOTHING, names.WAITING)):
-        bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
-        plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        plans[title] = labels_of(plan.outcomes, title)
         parts = tuple(title.split(" + "))
         done[title] = stated.get(title, parts if {*parts} <= {one.name for one in case.interventions} else ())
     done[names.RECOMMENDED] = tuple(plan.interventions)

@@ -37,7 +37,7 @@ from labelvalue.forecast.interventions.intervention import Intervention, delay_d
 from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import as_lines
-from labelvalue.problems import did_you_mean, input_error
+from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
 TARGET_WORTH = "value.target.worth"
@@ -193,9 +193,7 @@ def named_of(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
     known = {one.name: one for one in case.interventions}
     checks = Checks()
     for name in wanted:
-        if name not in known:
-            why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
-            checks.wrong("interventions", why, f"one of {', '.join(known) or 'those of the case, which has none'}")
+        checks.known("interventions", "intervention", name, known)
     checks.finish()
     return tuple(known[name] for name in wanted)
 
@@ -283,6 +281,12 @@ def errors_after(
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
     idle = labels[names.PLAN] == names.NOTHING
     return xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
+
+
+def labels_of(outcomes: xr.Dataset, plan: str) -> dict[str, int]:
+    """Whole labels that a plan buys, by slice."""
+    bought = outcomes[names.LABELS].sel({names.PLAN: plan})
+    return {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
 
 
 def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -12,7 +12,6 @@ from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
 from labelvalue.forecast.gains.curves import best_of
 from labelvalue.numerals import tails
-from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 ENB, LOWER, UPPER = "enb", "lower", "upper"
@@ -382,9 +381,7 @@ def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.Data
     checks = Checks()
     for name, share in shares.items():
         checks.number(f"shares.{name}", share)
-        if name not in known:
-            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
-            checks.wrong(f"shares.{name}", why, f"one of {', '.join(known)}")
+        checks.known(f"shares.{name}", "slice", name, known)
     if not checks.problems and not sum(shares.values()) > 0:
         checks.wrong("shares", "all shares are 0", "give at least one slice a share")
     checks.finish()

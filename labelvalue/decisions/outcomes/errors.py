@@ -31,7 +31,6 @@ from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit, once
 from labelvalue.numerals import TAILS, readable
-from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 
@@ -243,11 +242,9 @@ def plan_table(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) -> 
 
 
 def _check_order(checks: Checks, key: str, name: str, want: Any, known: list[str], case: Case) -> None:
-    if name not in known:
-        checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, known)}", f"one of {', '.join(known)}")
-        return
     before = len(checks.problems)
-    checks.whole(key, want)
+    if checks.known(key, "slice", name, known):
+        checks.whole(key, want)
     limit = case.slices.get(name)
     if len(checks.problems) == before and limit is not None and want > limit.most:
         why = f"slice {name!r} has {limit.most:,.0f} labels to buy, the plan wants {want:,}"

@@ -13,7 +13,13 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
-from labelvalue.decisions.outcomes.benefit import SliceErrors, errors_of_slices, outcomes_of_slices, plan_outcomes
+from labelvalue.decisions.outcomes.benefit import (
+    SliceErrors,
+    errors_of_slices,
+    labels_of,
+    outcomes_of_slices,
+    plan_outcomes,
+)
 from labelvalue.decisions.outcomes.errors import error_now, errors_at, evaluation_cost
 from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decisions.search.menu import Menu
@@ -36,7 +42,7 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {names.RECOMMENDED: dict(plan.labels)}
     found[HALF] = {name: max(n // 2, case.limits(name)[0]) for name, n in plan.labels.items()}
     for split in (names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT):
-        found[split] = dict(zip(slices, table.sel({names.PLAN: split}).values.astype(int).tolist(), strict=True))
+        found[split] = labels_of(plan.outcomes, split)
     weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
     least = {name: case.limits(name)[0] for name in slices}
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:

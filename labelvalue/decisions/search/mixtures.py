@@ -17,7 +17,7 @@ from labelvalue.decisions.advice.rules import KEPT, keeps_rules, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails, Scenario
 from labelvalue.decisions.case.risk import money_needed, scores_of
-from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
+from labelvalue.decisions.outcomes.benefit import labels_of, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.interventions.intervention import Intervention
@@ -54,8 +54,7 @@ class Mixture(NamedTuple):
 
     def labels(self) -> dict[str, int]:
         """Labels bought, by slice."""
-        bought = self.outcomes[names.LABELS].sel({names.PLAN: self.name})
-        return {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        return labels_of(self.outcomes, self.name)
 
 
 def first_allowed(

@@ -56,7 +56,8 @@ from labelvalue.operate.store.folders import (
     published,
 )
 from labelvalue.operate.store.records import Record
-from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
+from labelvalue.problems import InputError, input_error
+from labelvalue.settings import Checks
 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
@@ -286,16 +287,10 @@ def order_of(decision: Decision | ProjectFolder) -> Order:
 
 def _wanted(of: Order, wanted: Mapping[str, int] | None) -> dict[str, int]:
     """Items of each slice: those asked for, or the decision's."""
-    known = [str(name) for name in of.fit.slices]
-    unknown = [
-        Problem(
-            column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
-        )
-        for name in wanted or {}
-        if name not in known
-    ]
-    if unknown:
-        raise InputError(unknown)
+    checks = Checks()
+    for name in wanted or {}:
+        checks.known("wanted", "slice", name, map(str, of.fit.slices))
+    checks.finish()
     counts = dict(of.items) if wanted is None else {name: n for name, n in wanted.items() if n}
     if not counts:
         why = f"the decision is to {of.advice}: no training labels are bought"

@@ -92,7 +92,9 @@ def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Recor
     cost = float(content[names.COST]["mean"])
     said = [record for record in decisions if record.content.get("advice_record") == number]
     found = []
-    for one in (one for one in parse_case(content[CASE_TEXT], file="case").approvals if one.is_needed(cost)):
+    for one in parse_case(content[CASE_TEXT], file="case").approvals:
+        if not one.is_needed(cost):
+            continue
         own = [r for r in said if one.is_by(r.content["approver"])]
         agreed = bool(own) and alike(own[-1].content["verdict"], content["advice"])
         about = {"approver": one.approver, "above": one.above, "reason": one.reason}
