@@ -459,9 +459,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
                 refused[turn] = error
                 continue
             net = menus[place].outcome(bought)
-            judged = (
-                aim.value(net) if len(aims) == 1 else float(case.risk.score(xr.DataArray(net[None], dims=names.SAMPLE)))
-            )
+            drawn = xr.DataArray(net[None], dims=names.SAMPLE)
+            judged = aim.value(net) if len(aims) == 1 else float(case.risk.score(drawn))
             found[turn] = judged, menus[place], bought, certificate
     if not found:
         raise refused[max(refused)]

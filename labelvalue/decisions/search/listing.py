@@ -133,7 +133,7 @@ def list_purchases(
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)
     low = np.array([math.ceil(lower / lot) for lower, _ in limits])
     low = np.maximum(low, _floors(case, slices, errors, lots, high, lot))
-    gap = case.guardrails.largest_gap
+    gap, once_paid = case.guardrails.largest_gap, fixed_cost(fit, case.costs, learner=case.learner)
     menu = Menu(
         slices=slices,
         labels=lots,
@@ -144,8 +144,7 @@ def list_purchases(
         max_labels=most,
         max_spend=max_spend,
         fixed=_fixed(fit, case, net, high, lots, lot),
-        fixed_spend=float(fixed_cost(fit, case.costs, learner=case.learner).mean())
-        + float(evaluation_cost(fit, case).mean()),
+        fixed_spend=float(once_paid.mean()) + float(evaluation_cost(fit, case).mean()),
         error=None if gap is None else errors.mean(axis=2),
         max_gap=np.inf if gap is None else gap.limit,
         lot=lot,

@@ -214,9 +214,8 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
     simple = aim.linear and menu.error is None and not np.isfinite(menu.max_spend)
     if menu.max_labels == 0:
         return menu.low, "greedy", "no labels to buy", menu.objective(menu.low, aim)
-    cheapest = (menu.spend[menu.high > 0, 1] / menu.labels[1]).min(
-        initial=np.inf
-    ) + menu.fixed_spend  # lot, as expected
+    lots = menu.spend[menu.high > 0, 1] / menu.labels[1]  # money for one of each slice, as expected
+    cheapest = lots.min(initial=np.inf) + menu.fixed_spend
     if not menu.low.any() and cheapest > menu.max_spend * (1 + 1e-9):
         if not menu.allows(menu.low):
             refuse_gap(menu, "no label can be paid for")
