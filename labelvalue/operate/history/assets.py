@@ -11,7 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.rules import state_of
-from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.case import Case, parse_case
 from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import retraining_benefit
 from labelvalue.decisions.outcomes.spending import label_cost
@@ -38,11 +38,13 @@ from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError
 
 
-def case_of(project: ProjectFolder, fit: Fit) -> Case | None:
-    """Return the project's case where it has one that belongs to a fit."""
+def case_of(project: ProjectFolder, fit: Fit | None = None) -> Case | None:
+    """Return the project's case where it has one that belongs to a fit; without a fit, as it is stated."""
     try:
         text = case_text(project)
-        return None if text is None else case_for(text, fit, fit.settings["learners"])
+        if text is None:
+            return None
+        return parse_case(text, file="case") if fit is None else case_for(text, fit, fit.settings["learners"])
     except InputError:  # told when advice is asked for; a batch is not refused for it
         return None
 

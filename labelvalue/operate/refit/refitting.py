@@ -15,7 +15,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import STATE
-from labelvalue.decisions.case.case import Case, parse_case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.backtesting.trust import attach_backtest
 from labelvalue.model.fitting.result import Fit, draws_digest
@@ -104,18 +103,9 @@ class Work:
         )
 
 
-def _stated(project: ProjectFolder) -> Case | None:
-    """The project's case, no fit asked; what is wrong with it is told when advice is made."""
-    try:
-        text = advice.case_text(project)
-        return None if text is None else parse_case(text, file="case")
-    except InputError:
-        return None
-
-
 def _spent(project: ProjectFolder, record: Record) -> float | None:
     """Money that the batches cost, where a rule of the case is about it."""
-    stated = _stated(project)
+    stated = case_of(project)
     if stated is None or stated.guardrails.maximum_spend is None:
         return None
     fit = load(project.folder / FITS, record)
@@ -183,7 +173,7 @@ def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
     if current is None:
         return []
     records = project.ledger.records(*ASKED)
-    return warnings(assets(project.folder / RUNS, records, None, None), records, _stated(project))
+    return warnings(assets(project.folder / RUNS, records, None, None), records, case_of(project))
 
 
 def _changed(project: ProjectFolder, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
