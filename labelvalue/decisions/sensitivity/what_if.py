@@ -15,7 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.deciding import advice_of
 from labelvalue.decisions.advice.decision import Decision, standard_error
-from labelvalue.decisions.advice.rules import KEPT, check_guardrails
+from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails, rules_held
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import plan_table
@@ -38,6 +38,7 @@ from labelvalue.numerals import tails
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # labels allowed in all, as shares of those the plan was allowed
 SPLITS = 4  # ways to split labels that are tried at each budget: the plan's, evenly, as they are now, all for one slice
+MONEY = (MAXIMUM_BUDGET, MAXIMUM_SPEND)  # rules that prices move
 CELLS = 4_000_000  # slices times draws times plans that are valued at once
 PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
 
@@ -164,10 +165,9 @@ def _valued(
             flat = [one.transpose(names.PLAN, *names.SAMPLE).values.reshape(len(part) + 1, -1) for one in draws]
             away, rules = second[names.COST] - first[names.COST], check_guardrails(fit, case, first)
             kept = dict.fromkeys(prices, rules)
-            for price in {*prices} - {1.0} if limited else ():  # of the rules, prices move those on money alone
-                kept[price] = check_guardrails(
-                    fit, case, first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
-                )
+            for price in {*prices} - {1.0} if limited else ():
+                priced = first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
+                kept[price] = pd.concat([rules[~rules[RULE].isin(MONEY)], rules_held(fit, case, priced, MONEY)])
             for place, labels in enumerate(part):
                 own = {price: table[table[names.PLAN] == str(place)] for price, table in kept.items()}
                 found.append(_Valued(labels, done, own, *(one[place + 1] for one in flat)))
