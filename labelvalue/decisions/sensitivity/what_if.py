@@ -87,7 +87,7 @@ def what_if(
     Examples
     --------
     >>> import labelvalue as lv
-    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> fit, case = lv.testing.fake_fit(seed=1), lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> grid = what_if(lv.decide(fit, case, max_labels=900, measure=False))
     >>> same = grid.sel(budget=900, price=1, value=1)
     >>> str(same["verdict"].item()), int(grid["labels"].isel(candidate=int(same["chosen"])).sum())

@@ -127,7 +127,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     """Make a recorded advice again from its inputs."""
-    return _described(decision_of(fit, content))
+    return _described(decide(*asked_of(fit, content), **content["settings"]["plan"]))
 
 
 def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
