@@ -16,6 +16,8 @@ from functools import cache
 import numpy as np
 
 import labelvalue as lv
+from labelvalue import names
+from labelvalue.decisions.advice.rules import state_of
 from tests.statistics import world as simulator
 
 MAX_LABELS = 24_000
@@ -241,12 +243,28 @@ def run(seeds: Iterable[int], keep: Callable[[int, Callable[[], dict]], dict]) -
     true = np.array([row["minimum gain"]["true"] for row in rows])
     found["minimum gain"] = {
         str(limit): {
-            str(q): lv.rules.rule_errors(chance[:, at], true >= limit, q) | {"kept": int((true >= limit).sum())}
+            str(q): rule_errors(chance[:, at], true >= limit, q) | {"kept": int((true >= limit).sum())}
             for q in (0.5, 0.8, 0.9)
         }
         for at, limit in enumerate(GAINS)
     }
     return found
+
+
+def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dict[str, float]:
+    """Count how often a rule that asks for a probability errs, by P(kept) as stated in each world and by its truth.
+
+    ``false_stop`` is the share that stops among worlds in which the rule is kept, ``false_go`` the share that passes
+    among those in which it is not (NaN where there are none), each with its standard error.
+    """
+    states = np.array([state_of(one, probability) for one in chance])
+    stops, passes = states == names.STOP, states == names.PASS
+    made = {"stops": float(stops.mean()), "undecided": float((~stops & ~passes).mean()), "worlds": float(kept.size)}
+    for name, wrong, among in (("false_stop", stops, kept), ("false_go", passes, ~kept)):
+        count = int(among.sum())
+        share = float(wrong[among].mean()) if count else np.nan
+        made |= {name: share, f"{name}_error": float(np.sqrt(share * (1.0 - share) / count)) if count else np.nan}
+    return made
 
 
 def _regret(rows: list[dict]) -> dict:

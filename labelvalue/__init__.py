@@ -29,7 +29,6 @@ What only some questions need lies in namespaces, each of which lists its names:
 - ``rules``: what a plan must keep.
 - ``voi``: what it is worth to know more first.
 - ``report``: more pictures, tables, texts.
-- ``policies``: rules of buying, tried in worlds with known truth.
 - ``names``: dims, coordinates and variables.
 - ``testing``: runs and fits without training or sampling.
 

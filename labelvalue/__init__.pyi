@@ -4,7 +4,6 @@ from . import (
     label_quality as label_quality,
     names as names,
     plans as plans,
-    policies as policies,
     priors as priors,
     report as report,
     risk as risk,

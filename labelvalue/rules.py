@@ -1,4 +1,4 @@
-"""Rules: what a plan must keep, surely or with a probability, and how often such a rule errs.
+"""Rules: what a plan must keep, surely or with a probability.
 
 What a case states:
 
@@ -15,7 +15,6 @@ What comes of them:
 
 - ``check_guardrails``: plans against every rule: kept, broken or not known.
 - ``plan_milestones``: a plan cut into batches, with the rule to go on after each.
-- ``rule_errors``: how often a rule stops or passes in error, over known worlds.
 
 Examples
 --------
@@ -40,9 +39,9 @@ from labelvalue.decisions.case.guardrails import (
     SliceLimit,
     SpendLimit,
 )
-from labelvalue.decisions.outcomes.milestones import plan_milestones, rule_errors
+from labelvalue.decisions.outcomes.milestones import plan_milestones
 
 __all__ = [
     "Guardrails", "Rule", "SpendLimit", "Floor", "SliceLimit", "SliceClass", "Approval", "Scenario",
-    "check_guardrails", "rule_errors", "plan_milestones",
+    "check_guardrails", "plan_milestones",
 ]  # fmt: skip

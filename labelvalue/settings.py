@@ -95,6 +95,14 @@ class Checks:
             self.wrong(key, "is empty", "say it, or leave the key out", value)
         return value
 
+    def known(self, key: str, what: str, name: str, there: Iterable[str]) -> bool:
+        """Expect the name of a thing that is there; say whether it is."""
+        if name in (known := tuple(there)):
+            return True
+        why, fix = f"unknown {what} {name!r}{did_you_mean(str(name), known)}", f"one of {', '.join(known)}"
+        self.wrong(key, why, fix if known else f"there is no {what}")
+        return False
+
     def switch(self, key: str, value: Any) -> Any:
         """Expect true or false."""
         if not isinstance(value, bool):

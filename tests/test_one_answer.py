@@ -17,8 +17,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import Project, cli, exits, names, testing
 from labelvalue.decisions.case.case import parse_case
-from labelvalue.operate.refit.refit import POSTERIOR_FILE
-from labelvalue.operate.store.folders import FITS, REPORTS
+from labelvalue.operate.store.folders import FITS, POSTERIOR_FILE, REPORTS
 from labelvalue.report.numbers.alternatives import offer_numbers
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.words.verdicts import VERDICTS

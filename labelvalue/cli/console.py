@@ -198,12 +198,10 @@ def tell(document: object, as_json: bool, *lines: object, one_line: bool = False
 
 def table_as_json(table: pd.DataFrame) -> dict:
     """Full precision; numbers that JSON cannot hold become null."""
-    rows = [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        for row in table.to_dict(orient="records")
-    ]
+    from labelvalue.report.numbers.plan import records
+
     settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float | list)}
-    return settings | {names.GAIN: rows}
+    return settings | {names.GAIN: records(table)}
 
 
 def given(**options: object) -> dict:

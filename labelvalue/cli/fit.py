@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+import labelvalue as lv
 from labelvalue import exits, names
 from labelvalue.cli import console
 from labelvalue.cli.console import (
@@ -28,8 +29,6 @@ from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    import labelvalue as lv
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
@@ -60,7 +59,6 @@ def demo(
     """Walk the whole story on shipped data; the last line is the path of the report."""
     from importlib.resources import as_file, files
 
-    import labelvalue as lv
     from labelvalue.forecast.backtesting.trust import with_backtest
 
     console.make_folder(out)
@@ -120,7 +118,6 @@ def fit_command(
     It is flagged, and the command ends with 2, where chains have not converged, where more slices than chance allows do
     not follow the model, and where forecasts made from part of the runs did not come true on the rest.
     """
-    import labelvalue as lv
     from labelvalue.forecast.backtesting.trust import with_backtest
 
     now = console.by_slice(labels_now, "--labels-now") or None
@@ -192,7 +189,6 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
-    import labelvalue as lv
     from labelvalue.observe.table.schema import guard_cells
     from labelvalue.report.render.terminal import backtest_text
     from labelvalue.report.words.checks import backtest_numbers
@@ -223,7 +219,6 @@ def _left_out(runs: xr.Dataset, model: str, **settings: Any) -> dict[str, Any]:
     """What the other slices lead to expect of each, beside a fit that has seen it; or why that is not told."""
     import numpy as np
 
-    import labelvalue as lv
     from labelvalue.forecast.backtesting.trust import DRAWS
     from labelvalue.forecast.gains.left_out import LEAST_SLICES, MOST_SLICES, leave_one_out
 
@@ -254,8 +249,6 @@ def gain(
     as_json: Json = False,
 ) -> None:
     """Say what more labels would gain in each slice, or how many it needs for an error, with credible intervals."""
-    import labelvalue as lv
-
     if budgets is None and target is None:
         why, fix = "neither budgets nor a target are given", "give --budgets 500,2000, --target 0.08, or both"
         raise input_error(why, fix, column="--budgets")
@@ -294,7 +287,6 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network."""
-    import labelvalue as lv
     from labelvalue.report.numbers.exports import is_workbook
     from labelvalue.report.render.images import find_browser
 

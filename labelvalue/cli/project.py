@@ -61,9 +61,7 @@ def add(
     A table of 'labelvalue import' is a batch of annotations: where the case of the project does not state its price,
     labels a day and share of wrong labels, these are what all annotations tell.
     """
-    from labelvalue.operate.project import Project
-
-    project = Project.open(folder)
+    project = _open(folder)
     before = project.ledger.last().number
     project.add(runs, batch=batch, supersede=supersede, cost=cost)
     _tell_new(project, before, as_json, f"nothing new in {runs}", measured=True)
@@ -85,8 +83,6 @@ def refit(
     as_json: Json = False,
 ) -> None:
     """Fit all batches, publish the fit if it can be trusted, and judge it by the guardrails."""
-    from labelvalue.operate.project import Project
-
     if pdf is not None:
         from labelvalue.report.render.images import find_browser, print_page
 
@@ -97,7 +93,7 @@ def refit(
     if every:
         _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
         return
-    result = Project.open(folder).refit(again=not if_changed, backtest=not no_backtest)
+    result = _open(folder).refit(again=not if_changed, backtest=not no_backtest)
     if pdf is not None and result.page is not None:
         print_page(Path(result.page), pdf)
     _end(result, as_json)
@@ -116,10 +112,8 @@ def round_command(
     as_json: Json = False,
 ) -> None:
     """Train on parts of the labels so far, add the runs as a batch, fit again and decide."""
-    from labelvalue.operate.project import Project
-
     model, items, *_ = console.read_items(data, target, slice_, text, learner, random_seed)
-    _end(Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost), as_json)
+    _end(_open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost), as_json)
 
 
 def realised(
@@ -134,11 +128,9 @@ def realised(
     as_json: Json = False,
 ) -> None:
     """Compare what the new labels brought on a test set with what the last fit promised; nothing is recorded."""
-    from labelvalue.operate.project import Project
-
     model, items, *_ = console.read_items(data, target, slice_, text, learner, random_seed)
     _, tested, *_ = console.read_items(test, target, slice_, text, learner, random_seed)
-    found = Project.open(folder).realised(model, *items, test=tested, random_state=random_seed or 0)
+    found = _open(folder).realised(model, *items, test=tested, random_state=random_seed or 0)
     lines = [
         f"{row['labels']:,} labels of {visible(row['slice'])} now: promised {readable(row['promised'])} less error "
         f"({readable(row['lower'])} to {readable(row['upper'])}), came {readable(row['came'])}"
@@ -160,10 +152,9 @@ def history(
     """
     import json
 
-    from labelvalue.operate.project import Project
     from labelvalue.storage import write_whole
 
-    project = Project.open(folder)
+    project = _open(folder)
     table = project.history()
     if out is not None and out.suffix.lower() in (".html", ".htm"):
         console.check_writable(out)
@@ -189,9 +180,8 @@ def verify(
     first, LABELVALUE_LEDGER_KEY, set since init and unknown to them. labelvalue.toml may be edited; if so it is said.
     """
     from labelvalue.operate.history.trail import settings_line
-    from labelvalue.operate.project import Project
 
-    project = Project.open(folder)
+    project = _open(folder)
     digest = project.verify(head=head, reproduce=reproduce)
     again = "; the last advice was made again, the same" if reproduce else ""
     settings = settings_line(project)
@@ -207,9 +197,7 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Record a person's decision on the published fit and its advice."""
-    from labelvalue.operate.project import Project
-
-    project = Project.open(folder)
+    project = _open(folder)
     before = project.ledger.last().number
     _tell_new(project.decide(verdict, approver=approver, comment=comment), before, as_json)
 
@@ -223,9 +211,7 @@ def note(
     as_json: Json = False,
 ) -> None:
     """Put down what an expert says of a slice or a batch; it stands in the ledger and on the next page."""
-    from labelvalue.operate.project import Project
-
-    project = Project.open(folder)
+    project = _open(folder)
     before = project.ledger.last().number
     _tell_new(project.note(text, slice=slice_, batch=batch, author=author), before, as_json)
 
@@ -240,19 +226,17 @@ def explain(
 
     Steps: code, data, drift, learner, model, priors, settings, width (of intervals, by past forecasts), price, case.
     """
-    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import change_lines
 
-    table = Project.open(folder).explain(budget=budget, at=at)
+    table = _open(folder).explain(budget=budget, at=at)
     _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
 
 
 def assets(folder: Folder, as_json: Json = False) -> None:
     """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
-    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import over_time_lines, table_lines
 
-    table = Project.open(folder).assets()
+    table = _open(folder).assets()
     total = ", ".join(f"{key} {readable(value)}" for key, value in table.attrs["total"].items() if value is not None)
     lines = [
         *table_lines(table),
@@ -265,19 +249,17 @@ def assets(folder: Folder, as_json: Json = False) -> None:
 
 def assumptions(folder: Folder, as_json: Json = False) -> None:
     """List what the advice takes for granted: text, source, value, and what changes if it is wrong."""
-    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import table_lines
 
-    table = Project.open(folder).assumptions()
+    table = _open(folder).assumptions()
     _tell({"assumptions": _rows(table)}, as_json, "\n".join(table_lines(table)))
 
 
 def preview(folder: Folder, runs: RunsFile, as_json: Json = False) -> None:
     """Fit with a batch, and say what it would change; nothing is recorded."""
-    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import table_lines
 
-    table = Project.open(folder).preview(runs)
+    table = _open(folder).preview(runs)
     said = [f"gains are those of the next {table.attrs[names.BUDGET]:,} labels"]
     said += [f"the fit with the batch is {table.attrs['verdict']}"] + table.attrs["reasons"]
     _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), *map(wrapped, said)]))
@@ -298,6 +280,12 @@ def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, backt
 
 def _rows(table: Any) -> list[dict]:
     return table.astype(object).where(table.notna(), None).to_dict(orient="records")
+
+
+def _open(folder: Path) -> Project:
+    from labelvalue.operate.project import Project
+
+    return Project.open(folder)
 
 
 def register(app: typer.Typer) -> None:
@@ -338,8 +326,7 @@ def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "",
 
 def _last_batch(project: Project) -> xr.Dataset:
     from labelvalue.operate.store.batches import joint_runs
-    from labelvalue.operate.store.current_batches import current_batches
-    from labelvalue.operate.store.folders import RUNS
+    from labelvalue.operate.store.folders import RUNS, current_batches
 
     return joint_runs(project.folder / RUNS, current_batches(project.ledger.records("batch"))[-1:])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import labelvalue as lv
 from labelvalue import names
 from labelvalue.cli import console
 from labelvalue.cli.console import RUNS, Group, Json, Metric, Seed, Timezone, add
@@ -54,7 +55,6 @@ def simulate(
     """
     import dataclasses
 
-    import labelvalue as lv
     from labelvalue.observe.simulate.learners import learners_of, naming_rows, read_table
     from labelvalue.observe.simulate.protocol import beside
 

@@ -477,7 +477,7 @@ class Project(ToldProject):
         pandas.DataFrame
             One row a slice, before and after.
         """
-        from labelvalue.operate.refit.preview import preview
+        from labelvalue.operate.refit.arrival import preview
 
         return preview(self, runs, progress=progress)
 

@@ -10,7 +10,8 @@ from scipy import stats
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
 from labelvalue.decisions.outcomes.benefit import retraining_benefit
 from labelvalue.decisions.outcomes.errors import chosen_curves, curves_of, errors_at
-from labelvalue.decisions.sensitivity.money import cost_parts
+from labelvalue.decisions.outcomes.spending import fixed_cost
+from labelvalue.decisions.sensitivity.offers import cost_parts
 from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable
@@ -174,7 +175,7 @@ def test_slice_by_slice_is_the_same_as_plan_by_plan(fit):
     alone = slice_outcomes(fit, case, [500]).sel(slice="west", budget=500)
     plan = plan_outcomes(fit, case, {"p": {"west": 500}}).sel(plan="p")
     assert np.allclose(alone[names.VALUE], plan[names.VALUE])
-    assert np.allclose(alone[names.COST] + case.fixed_cost(fit), plan[names.COST])
+    assert np.allclose(alone[names.COST] + fixed_cost(fit, case.costs), plan[names.COST])
 
 
 @pytest.mark.parametrize("learners", [("default",), ("a", "b")])  # of several, half of the draws go by shape

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import Case, decide, names
-from labelvalue.decisions.search.programme import climb
+from labelvalue.decisions.search.mixtures import climb
 from labelvalue.interventions import Consensus, Guideline, Relabel
 from labelvalue.label_quality import quality_frontier
 from labelvalue.plans import compare_plans, plan_outcomes

@@ -187,7 +187,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     from labelvalue.model.fitting.result import draws_digest
     from labelvalue.operate.refit.refit import fit_spec, gather
     from labelvalue.operate.store.batches import Joint
-    from labelvalue.operate.store.current_batches import current_batches
+    from labelvalue.operate.store.folders import current_batches
 
     cache = Path(str(pytensor.config.base_compiledir))
     cache.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labelvalue import Project, StorageError, cli
-from labelvalue.operate.store import migration
+from labelvalue.operate.store import ledger as layout
 from labelvalue.operate.store.ledger import SCHEMA
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -63,12 +63,12 @@ def test_the_next_writer_migrates_it(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", OLD)
-@pytest.mark.parametrize("step", range(len(migration._statements()) + 1))
+@pytest.mark.parametrize("step", range(len(layout._statements()) + 1))
 def test_a_migration_that_fails_leaves_the_old_file(name, step, tmp_path, monkeypatch):
     project = copied(name, tmp_path)
     content = project.ledger.path.read_bytes()
-    statements = migration._statements()
-    monkeypatch.setattr(migration, "_statements", lambda: [*statements[:step], "SELECT nonsense FROM nowhere"])
+    statements = layout._statements()
+    monkeypatch.setattr(layout, "_statements", lambda: [*statements[:step], "SELECT nonsense FROM nowhere"])
     with pytest.raises(StorageError, match=r"ledger\.sqlite"):
         project.decide("wait", approver="B")
     assert project.ledger.path.read_bytes() == content
@@ -86,7 +86,7 @@ def test_no_room_for_the_copy(name, tmp_path, monkeypatch):
     def full(path, given):
         raise StorageError(f"{path}: no room")
 
-    monkeypatch.setattr(migration, "write_whole", full)
+    monkeypatch.setattr(layout, "write_whole", full)
     with pytest.raises(StorageError, match="no room"):
         project.decide("wait", approver="B")
     assert project.ledger.path.read_bytes() == content

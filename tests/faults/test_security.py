@@ -265,7 +265,7 @@ def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, fir
     from labelvalue.operate.refit import subprocess_fit
     from labelvalue.operate.refit.refit import gather
     from labelvalue.operate.store.batches import Joint
-    from labelvalue.operate.store.current_batches import current_batches
+    from labelvalue.operate.store.folders import current_batches
 
     project.add(first, batch="a")
     monkeypatch.undo()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
     "names", "exits", "printing", "numerals", "problems", "reading", "server", "storage", "settings", "quantities",
-    "observe", "model", "forecast", "decisions", "report", "testing", "policies", "operate", "cli",
+    "observe", "model", "forecast", "decisions", "report", "testing", "operate", "cli",
     "suites", "label_quality", "priors", "diagnostics", "interventions", "plans", "risk", "rules", "voi",
 ]  # fmt: skip
 """The namespaces stand last: they hold nothing of their own, and nobody here takes anything from them."""
@@ -120,7 +120,7 @@ def test_commands_that_do_not_fit_load_neither_sampler_nor_pictures():
 
 
 def test_namespaces_load_neither_sampler_nor_pictures():
-    spaces = "suites label_quality priors diagnostics interventions plans risk rules voi report policies"
+    spaces = "suites label_quality priors diagnostics interventions plans risk rules voi report"
     code = f"import sys, labelvalue as lv; [getattr(lv, space) for space in {spaces.split()!r}];"
     code += f"print(sorted(m for m in {HEAVY[:-2]!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -195,5 +195,5 @@ def test_circles_are_seen():
     """The check itself: it knows late imports, those for type checkers, and those through a front door."""
     tied = ties()
     assert "labelvalue.model.hierarchy.building" in tied["labelvalue.model.hierarchy.anchored"]
-    assert "labelvalue.operate.store.project_folder" in tied["labelvalue.operate.history.descriptions"]
+    assert "labelvalue.operate.store.folders" in tied["labelvalue.operate.history.descriptions"]
     assert "labelvalue.model.fitting.result" in tied["labelvalue.decisions.case.case"]

@@ -3,7 +3,7 @@
 import pytest
 
 from labelvalue import names, predict_gain, testing
-from labelvalue.operate.refit.learners import carried_over, counted
+from labelvalue.operate.refit.refit import carried_over, counted
 from tests.forecast.conftest import changed
 
 

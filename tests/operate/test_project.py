@@ -337,7 +337,7 @@ def test_what_lies_in_a_project_is_what_the_page_on_formats_says(fitted, root):
 
 
 def test_a_fit_in_a_newer_layout_is_refused_by_its_number(fitted, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.refit.refit.NEWEST", 0)
+    monkeypatch.setattr("labelvalue.operate.store.folders.NEWEST", 0)
     with pytest.raises(StorageError, match="has layout 1, and this version knows up to 0"):
         fitted.published  # noqa: B018
 

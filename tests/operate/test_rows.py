@@ -18,12 +18,11 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.numerals import significant
-from labelvalue.operate.history.assets import training_pays
+from labelvalue.operate.history.assets import evaluate, training_pays
 from labelvalue.operate.history.pages import render, trail_values
-from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.store.configuration import Triggers
-from labelvalue.operate.store.current_batches import brought, unseen
+from labelvalue.operate.store.folders import brought, unseen
 from labelvalue.operate.store.identity import code_version
 from labelvalue.testing import fake_fit, fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
@@ -271,8 +270,8 @@ def test_p7_every_evaluation_is_logged_with_what_it_takes_to_make_it_again(decid
     found = {t["trigger"]: t for t in logged.content["triggers"]}
     limits = {name: found[name]["limit"] for name in ("new_labels", "surprise", "retraining")}
     new = [brought(decided.folder / "runs", record) for record in unseen(before, fit)]
-    again = triggers.evaluate(new, Triggers(**limits), fit, scores)
-    again += training_pays(decided.folder, decided.configuration, fit, new, inputs["factor"])
+    again = evaluate(new, Triggers(**limits), fit, scores)
+    again += training_pays(decided, fit, new, inputs["factor"])
     assert again == logged.content["triggers"]
     assert [t["trigger"] for t in again] == ["new_labels", "surprise", "new_learner", "retraining"]
     assert inputs["case_sha256"] == decided.ledger.records("advice")[0].content["case_sha256"]

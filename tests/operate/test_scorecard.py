@@ -10,9 +10,9 @@ from scipy.stats import norm
 from labelvalue import Project, names
 from labelvalue.numerals import significant
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.scorecard import calibration, widened, width_factor
+from labelvalue.operate.history.assets import evaluate
+from labelvalue.operate.history.scorecard import calibration, surprise_of, widened, width_factor
 from labelvalue.operate.refit.outcome import calibration_line
-from labelvalue.operate.refit.triggers import evaluate, surprise_of
 from labelvalue.operate.store.batches import brought_by
 from labelvalue.problems import InputError
 from labelvalue.report import plot_forecasts

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue.operate.refit.learners import _gain_from, _now, carried_over, counted, runs_of
+from labelvalue.operate.refit.refit import _gain_from, _now, carried_over, counted, runs_of
 
 SLICES, TYPICAL = 8, -1.3
 NEW = "new"

@@ -153,7 +153,7 @@ class Decision:
         if self.verdict.advice not in (BUY, QUALITY):
             return ()
         cost = self.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED})
-        return self.case.approvals_needed(float(cost.mean()))
+        return tuple(one for one in self.case.approvals if one.is_needed(float(cost.mean())))
 
     def __repr__(self) -> str:
         return f"<labelvalue.Decision {self.verdict.advice!r}: {self.total:,} of {self.max_labels:,} labels>"

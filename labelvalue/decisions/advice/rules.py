@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from statistics import NormalDist
 from typing import Any
@@ -188,7 +188,12 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
     >>> check_guardrails(fit, case, plan_outcomes(fit, case, {"west": {"west": 500}}))["state"].tolist()
     ['PASS', 'STOP']
     """
-    rows = [row for kind, held in RULES.items() for rule in held(fit, case, outcomes) for row in _rows(kind, rule)]
+    return rules_held(fit, case, outcomes, RULES)
+
+
+def rules_held(fit: Fit, case: Case, outcomes: xr.Dataset, kinds: Iterable[str]) -> pd.DataFrame:
+    """Hold plans against the rules of some kinds: the table of :func:`check_guardrails`."""
+    rows = [row for kind in kinds for rule in RULES[kind](fit, case, outcomes) for row in _rows(kind, rule)]
     columns = [names.PLAN, RULE, names.SLICE, WORDS, "limit", HOLDS, names.MCSE]
     table = pd.DataFrame(rows, columns=[*columns, REQUIRED, REACHED, SLACK, KEPT, STATE, REASON])
     table.attrs = dict(outcomes.attrs)

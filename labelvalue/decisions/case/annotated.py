@@ -55,7 +55,10 @@ def filled(
     """
     costs, given = dict(told.get(COSTS, {})), dict(case.get(COSTS, {}))
     if pay is not None and HOURS in costs:
-        costs[PRICE] = {name: _times(hours, pay) for name, hours in costs[HOURS].items()}
+        costs[PRICE] = {
+            name: {**hours, **{end: float(f"{hours[end] * pay:.4g}") for end in ("low", "high")}}
+            for name, hours in costs[HOURS].items()
+        }
     more = {key: _of(value, slices) for key, value in costs.items() if key not in given}
     made, keys = {**case, COSTS: given | more}, [f"{COSTS}.{key}" for key in more]
     if names.LABEL_NOISE in told and names.LABEL_NOISE not in case:
@@ -63,10 +66,6 @@ def filled(
         made = {**noise, names.LABEL_NOISE_ORIGIN: told[names.LABEL_NOISE_ORIGIN], **made}
         keys.append(names.LABEL_NOISE)
     return made, keys
-
-
-def _times(stated: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    return {**stated, **{end: float(f"{stated[end] * factor:.4g}") for end in ("low", "high")}}
 
 
 def _of(value: Any, slices: Collection[str]) -> Any:

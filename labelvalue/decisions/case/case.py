@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.costs import Costs, Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
-from labelvalue.decisions.case.learners import Learner, learner_names, learner_or_portfolio
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
 from labelvalue.decisions.case.value import Value
-from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.forecast.interventions.alternatives import (
     ActiveLearning,
     EvaluationLabels,
@@ -234,10 +231,7 @@ class Case(Told):
             if seen.count(one.name) > 1:
                 checks.wrong(f"scenarios[{place}].name", f"{one.name!r} is given twice", "give each a name of its own")
             for name in one.interventions:
-                if name not in known:
-                    why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
-                    fix = f"one of {', '.join(known) or 'those of the case, which has none'}"
-                    checks.wrong(f"scenarios[{place}].interventions", why, fix)
+                checks.known(f"scenarios[{place}].interventions", "intervention", name, known)
 
     def _settle_classes(self, checks: Checks) -> None:
         """Give the stakes of classes to slices that have none of their own."""
@@ -293,49 +287,6 @@ class Case(Told):
         limit = self.slices.get(slice, SliceLimit())
         return limit.minimum, limit.most
 
-    def approvals_needed(self, cost: float) -> tuple[Approval, ...]:
-        """Return who must agree to a plan.
-
-        Parameters
-        ----------
-        cost : float
-            Its expected cost, in the currency of the case.
-
-        Returns
-        -------
-        tuple of Approval
-
-        Examples
-        --------
-        >>> approvals = [{"approver": "head of data", "above": 1000}, {"approver": "board", "above": 50_000}]
-        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, approvals=approvals)
-        >>> [one.approver for one in case.approvals_needed(1200.0)]
-        ['head of data']
-        """
-        return tuple(one for one in self.approvals if one.is_needed(cost))
-
-    def fixed_cost(self, fit: Fit) -> xr.DataArray:
-        """Draw what a plan of one batch costs beside its labels: set-up, retraining, and the days until it starts.
-
-        Parameters
-        ----------
-        fit : Fit
-            Gives draws and seed.
-
-        Returns
-        -------
-        xarray.DataArray
-            Money; dims chain, draw where anything is uncertain.
-
-        Examples
-        --------
-        >>> from labelvalue.testing import fake_fit
-        >>> case = Case(costs={"price_per_label": 1, "retraining": 100}, value={"per_error_point": 1})
-        >>> float(case.fixed_cost(fake_fit(seed=1)))
-        100.0
-        """
-        return fixed_cost(fit, self.costs, learner=self.learner)
-
     def check(self, fit: Fit) -> None:
         """Refuse a case that does not belong to a fit.
 
@@ -387,8 +338,7 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
     """Say what keeps a case from belonging to a fit of these slices, learners and suites."""
     checks = Checks()
     for key, name in _slices_named(case):
-        if name not in slices:
-            checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, slices)}", f"one of {', '.join(slices)}")
+        checks.known(key, "slice", name, slices)
     for key, given in _by_slice(case).items():
         for name in slices:
             if of_slice(given, name)[1] is None:
@@ -401,9 +351,7 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
                 why = unknown if chosen else f"the fit has several {dim}s"
                 checks.wrong(dim, why, f"name one of {', '.join(there)}")
     for name in case.value.elapsed:
-        if name not in suites:
-            unknown = f"unknown suite {name!r}{did_you_mean(name, suites)}"
-            checks.wrong(f"value.elapsed.{name}", unknown, f"one of {', '.join(suites)}")
+        checks.known(f"value.elapsed.{name}", "suite", name, suites)
     return checks.problems
 
 

@@ -14,7 +14,7 @@ from labelvalue.decisions.advice.rules import MINIMUM_EVALUATION, RULES
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
-from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
+from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, labels_of, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import error_now, labels_left, of_leader
 from labelvalue.decisions.outcomes.spending import PRICE, batch_count, fixed_cost, label_cost
 from labelvalue.decisions.search.listing import alternatives, thinned
@@ -22,7 +22,6 @@ from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 SHRUNK = (0.9, 0.75, 0.5, 0.25)  # shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all
@@ -281,7 +280,8 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
     kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
     if not any(kept):
         return []
-    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(case.fixed_cost(fit).mean())
+    shown = of_leader(fit, case, predict_observed_gain(fit, sorted({size for _, size in tried})))
+    again = float(fixed_cost(fit, case.costs, learner=case.learner).mean())
     seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
     matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
     for place in (i for i, fine in enumerate(kept) if fine):
@@ -292,7 +292,9 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
             rows.append((PILOT, *tried[place], *found))
     if telling:
         for place, later in zip(telling, plans.after([begun[place] for place in telling], twice), strict=True):
-            found = figures(_with_pilot(net, later), seen[place], later[names.NET_BENEFIT])
+            whole = later[AT_ONCE].assign_coords({names.PLAN: [f"{t} with it" for t in later[names.PLAN].values]})
+            now = xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")  # without waiting for it
+            found = figures(now, seen[place], later[names.NET_BENEFIT])
             rows.append((PILOT, *tried[place], *found))
     return rows
 
@@ -301,9 +303,7 @@ def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | 
     """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1, all at once."""
     checks, known = Checks(), [str(name) for name in fit.slices]
     for place, name in enumerate(slices or ()):
-        if name not in known:
-            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
-            checks.wrong(f"slices[{place}]", why, f"one of {', '.join(known)}")
+        checks.known(f"slices[{place}]", "slice", name, known)
     for place, size in enumerate(sizes or ()):
         checks.whole(f"sizes[{place}]", size, least=1)
     checks.finish()
@@ -353,18 +353,6 @@ def _most_worth_knowing(today: xr.Dataset) -> list[str]:
     gain = today[names.GAIN].max(names.PLAN)
     inputs = {name: gain.sel({names.SLICE: name}, drop=True) for name in every}
     return evppi(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
-
-
-def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:
-    """Net benefit of the plans today, those among them that hold the pilot's labels without waiting for it."""
-    whole = later[AT_ONCE]
-    whole = whole.assign_coords({names.PLAN: [f"{title} with it" for title in whole[names.PLAN].values]})
-    return xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")
-
-
-def _observed(fit: Fit, case: Case, sizes: Sequence[int]) -> xr.DataArray:
-    """What one training and evaluation after a pilot would show, by slice and size."""
-    return of_leader(fit, case, predict_observed_gain(fit, sizes))
 
 
 def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
@@ -458,8 +446,7 @@ def open_plans(plan: Decision) -> OpenPlans:
     plans, done = {}, {}
     stated = {one.name: tuple(one.interventions) for one in case.scenarios}
     for title in (str(one) for one in plan.outcomes[names.PLAN].values if one not in (names.NOTHING, names.WAITING)):
-        bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
-        plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        plans[title] = labels_of(plan.outcomes, title)
         parts = tuple(title.split(" + "))
         done[title] = stated.get(title, parts if {*parts} <= {one.name for one in case.interventions} else ())
     done[names.RECOMMENDED] = tuple(plan.interventions)

@@ -14,16 +14,14 @@ from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import Target, measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.errors import (
     cost_done,
-    delay_done,
     errors_at,
     errors_done,
-    errors_of,
     evaluation_bought,
     evaluation_cost,
+    idle_rise,
     of_leader,
     plan_table,
 )
-from labelvalue.decisions.outcomes.idle import idle_rise
 from labelvalue.decisions.outcomes.spending import (
     batch_count,
     days_until,
@@ -32,14 +30,14 @@ from labelvalue.decisions.outcomes.spending import (
     retraining_cost,
     retraining_works,
 )
-from labelvalue.forecast.gains.curves import SIZE, doublings_beyond, draws, flag_texts
+from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
-from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.forecast.interventions.intervention import Intervention, delay_days
 from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import as_lines
-from labelvalue.problems import did_you_mean, input_error
+from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
 TARGET_WORTH = "value.target.worth"
@@ -101,8 +99,9 @@ def errors_of_slices(fit: Fit, case: Case, budgets: np.ndarray) -> SliceErrors:
     moved, none, every = names.TRANSFER in fit.posterior, np.zeros((fit.slices.size, 1)), np.zeros_like(bought)
     added = [none, bought, every] if moved else [none, bought]
     others = [none, every, bought] if moved else [none, every]
-    labels = (xr.DataArray(np.hstack(one), dims=(names.SLICE, SIZE)) for one in (added, others))
-    error = errors_at(fit, case, *labels).rename({SIZE: names.BUDGET})
+    error = errors_at(
+        fit, case, *(xr.DataArray(np.hstack(one), dims=(names.SLICE, names.BUDGET)) for one in (added, others))
+    )
     now, ends = error.isel({names.BUDGET: 0}), 1 + budgets.size
     own = error.isel({names.BUDGET: slice(1, ends)}).assign_coords({names.BUDGET: budgets})
     elsewhere = error.isel({names.BUDGET: slice(ends, None)}) if moved else now.broadcast_like(own)
@@ -194,9 +193,7 @@ def named_of(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
     known = {one.name: one for one in case.interventions}
     checks = Checks()
     for name in wanted:
-        if name not in known:
-            why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
-            checks.wrong("interventions", why, f"one of {', '.join(known) or 'those of the case, which has none'}")
+        checks.known("interventions", "intervention", name, known)
     checks.finish()
     return tuple(known[name] for name in wanted)
 
@@ -227,7 +224,7 @@ def outcomes_of(
     works = bare(retraining_works(fit, case.costs))
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
-    days = days_until(fit, case.costs, total) + acts * (bare(delay_done(fit, done)) + wait)
+    days = days_until(fit, case.costs, total) + acts * (sum((bare(delay_days(one, fit)) for one in done), start=wait))
     unit = unit_value(fit, case.value, days)
     value = (gain * unit).sum(names.SLICE)
     if case.value.horizon_days is not None and bool((drift != 0).any()):  # it goes on until the last label is there
@@ -278,12 +275,18 @@ def errors_after(
     counted = labels if counted is None else counted
     changed = bool(done) or noise_factor != 1.0
     plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
-    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
+    error = errors_at(fit, case, plain, plain.sum(names.SLICE) - plain)
     if not changed:
         return error
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
     idle = labels[names.PLAN] == names.NOTHING
     return xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
+
+
+def labels_of(outcomes: xr.Dataset, plan: str) -> dict[str, int]:
+    """Whole labels that a plan buys, by slice."""
+    bought = outcomes[names.LABELS].sel({names.PLAN: plan})
+    return {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
 
 
 def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:

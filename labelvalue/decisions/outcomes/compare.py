@@ -12,7 +12,6 @@ from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
 from labelvalue.forecast.gains.curves import best_of
 from labelvalue.numerals import tails
-from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 ENB, LOWER, UPPER = "enb", "lower", "upper"
@@ -182,7 +181,8 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     table[SCORE] = table[ENB] - score.weight * table[CVAR]
     table[RANK] = _ranks(table[SCORE])
     pillars = table[[names.VALUE, names.COST, CVAR]].to_numpy() * np.array([1.0, -1.0, -1.0])
-    table[EFFICIENT] = [not _beaten(own, pillars) for own in pillars]
+    as_good, better = (compare(pillars[:, None], pillars) for compare in (np.greater_equal, np.greater))
+    table[EFFICIENT] = ~(as_good.all(axis=2) & better.any(axis=2)).any(axis=0)  # beaten by none
     table.attrs = dict(outcomes.attrs) | {WEIGHT: score.weight, names.LEVEL: score.level}
     return table.sort_values(RANK, kind="stable", ignore_index=True)
 
@@ -237,11 +237,6 @@ def _table(columns: dict[str, xr.DataArray]) -> pd.DataFrame:
 
 def _ranks(scores: pd.Series) -> pd.Series:
     return scores.rank(ascending=False, method="min").astype(int)
-
-
-def _beaten(own: np.ndarray, all_of_them: np.ndarray) -> bool:
-    """Whether any is at least as good everywhere and better somewhere."""
-    return bool(((all_of_them >= own).all(axis=1) & (all_of_them > own).any(axis=1)).any())
 
 
 def _dominates(ours: np.ndarray, theirs: np.ndarray) -> bool:
@@ -386,9 +381,7 @@ def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.Data
     checks = Checks()
     for name, share in shares.items():
         checks.number(f"shares.{name}", share)
-        if name not in known:
-            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
-            checks.wrong(f"shares.{name}", why, f"one of {', '.join(known)}")
+        checks.known(f"shares.{name}", "slice", name, known)
     if not checks.problems and not sum(shares.values()) > 0:
         checks.wrong("shares", "all shares are 0", "give at least one slice a share")
     checks.finish()

@@ -1,4 +1,6 @@
-"""Errors after labels were added, or made better: the forecast's curves, read for a case."""
+"""Errors after labels were added, or made better, and where nothing is done: the forecast's curves, read for a case."""
+
+from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -10,16 +12,17 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.case.learners import joined
-from labelvalue.decisions.outcomes.spending import PRICE
+from labelvalue.decisions.case.costs import joined
+from labelvalue.decisions.case.value import Value
+from labelvalue.decisions.outcomes.spending import PRICE, each_now, of_slices
 from labelvalue.forecast.gains.curves import SIZE, Curves, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
+from labelvalue.forecast.gains.drift import ORIGIN, YEAR_DAYS, drift_rate, may_tell
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
 from labelvalue.forecast.interventions.intervention import (
     Intervention,
     Standing,
     changed_error,
-    delay_days,
     done_for,
     fixed_money,
     units,
@@ -27,7 +30,7 @@ from labelvalue.forecast.interventions.intervention import (
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit, once
-from labelvalue.problems import did_you_mean
+from labelvalue.numerals import TAILS, readable
 from labelvalue.settings import Checks
 
 
@@ -90,8 +93,7 @@ def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Interve
 
     A unit without a price of its own has that of a label. Dim plan, and chain and draw where anything is uncertain.
     """
-    now = fit.position[names.LABELS_NOW]
-    now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)
+    now = each_now(fit)
     total: Any = labels.sum(names.SLICE) * 0.0
     for one in done:
         paid = units(one, now, labels)
@@ -102,20 +104,17 @@ def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Interve
     return total
 
 
-def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
-    """Draw the days by which interventions put off the gain, one after the other."""
-    days: Any = 0.0
-    for one in done:
-        days = days + delay_days(one, fit)
-    return days
-
-
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw the error of each slice after labels were added, by the curves of the case's learners and suite."""
-    added = [one.transpose(names.SLICE, SIZE).values.astype(float) for one in (own, other)]
+    """Draw the error of each slice after labels were added to it and to all others, by the case's learners and suite.
+
+    Labels have dims slice and one more, which stays.
+    """
+    (dim,) = (str(d) for d in own.dims if d != names.SLICE)
+    added = [one.transpose(names.SLICE, dim).values.astype(float) for one in (own, other)]
     error = joined(case.learner, [curves.errors(*added) for curves in curves_of(fit, case)])
-    coords = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
-    return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
+    coords: dict[str, Any] = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
+    coords |= {dim: own[dim].values} if dim in own.coords else {}
+    return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, dim), coords=coords)
 
 
 def curves_of(fit: Fit, case: Case) -> list[Curves]:
@@ -170,18 +169,6 @@ def _one(case: Case, errors: xr.DataArray) -> xr.DataArray:
     return made
 
 
-def errors_of(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw errors as :func:`errors_at`; labels added to the slice and to all others have dims slice and one more."""
-    dim = next(str(d) for d in own.dims if d != names.SLICE)
-    error = errors_at(fit, case, _as_size(own), _as_size(other)).rename({SIZE: dim})
-    return error.assign_coords({dim: own[dim]})
-
-
-def _as_size(labels: xr.DataArray) -> xr.DataArray:
-    dim = next(str(d) for d in labels.dims if d != names.SLICE)
-    return labels.rename({dim: SIZE}).drop_vars(SIZE, errors="ignore").transpose(names.SLICE, SIZE)
-
-
 def evaluation_missing(fit: Fit, case: Case, done: Sequence[Intervention] = ()) -> dict[str, tuple[int, int]]:
     """Return how many evaluation labels each slice has, and how many are missing from what the case asks for."""
     asked = {name: limit.minimum_evaluation for name, limit in case.slices.items() if limit.minimum_evaluation}
@@ -230,8 +217,7 @@ def evaluation_notes(fit: Fit, case: Case, done: Sequence[Intervention] = ()) ->
 
 def labels_today(fit: Fit) -> int:
     """Labels of all slices together, now."""
-    now = fit.position[names.LABELS_NOW]
-    return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
+    return int(each_now(fit).sum())
 
 
 def labels_left(fit: Fit, case: Case, most: int) -> int:
@@ -256,12 +242,54 @@ def plan_table(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) -> 
 
 
 def _check_order(checks: Checks, key: str, name: str, want: Any, known: list[str], case: Case) -> None:
-    if name not in known:
-        checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, known)}", f"one of {', '.join(known)}")
-        return
     before = len(checks.problems)
-    checks.whole(key, want)
+    if checks.known(key, "slice", name, known):
+        checks.whole(key, want)
     limit = case.slices.get(name)
     if len(checks.problems) == before and limit is not None and want > limit.most:
         why = f"slice {name!r} has {limit.most:,.0f} labels to buy, the plan wants {want:,}"
         checks.wrong(key, why, f"ask for at most {limit.most:,.0f}")
+
+
+LEAST = 1e-9  # rise of log error below which it is none
+
+
+def idle_rise(fit: Fit, value: Value, now: xr.DataArray) -> xr.DataArray:
+    """Draw by how much the error of each slice lies above today's where nothing is done, as a mean over the horizon.
+
+    Shapes: now (chain, draw, slice); result the same or fewer dims.
+    """
+    if value.drift is not None:
+        return of_slices(fit, "value.drift", value.drift)
+    rate = _told(fit, value)
+    if rate is None or value.horizon_days is None:
+        return xr.DataArray(0.0)
+    risen = rate.reset_coords(drop=True) * (value.horizon_days / YEAR_DAYS)
+    plain = risen.where(abs(risen) > LEAST, LEAST)
+    factor = xr.apply_ufunc(np.expm1, plain) / plain
+    factor = factor.drop_vars(factor.coords).transpose(*now.dims)
+    return (now * factor).clip(max=float(fit.settings[names.UPPER])) - now
+
+
+def drift_notes(fit: Fit, value: Value) -> tuple[str, ...]:
+    """Say what the runs tell of errors that rise where nothing is done, where the case leaves it to them."""
+    rate = None if value.drift is not None else _told(fit, value)
+    if rate is None:
+        return ()
+    year = 100.0 * np.expm1(rate.mean(names.SLICE))
+    low, high = (readable(float(end), 2) for end in np.quantile(year, TAILS))
+    said = f"errors of a model left as it is move by {readable(float(year.mean()), 2)} % a year (90 % {low} to {high})"
+    origin = "mean of slices, estimated from the runs, as the case states no drift"
+    if value.horizon_days is None:
+        return (f"{said}, {origin}; it counts where the case has value.horizon_days",)
+    return (f"{said}, {origin}: doing nothing and waiting count it over {value.horizon_days:,.0f} days",)
+
+
+def _told(fit: Fit, value: Value) -> xr.DataArray | None:
+    """Draws of the rate a year, where the runs tell one; kept with the fit, since a search asks hundreds of times."""
+
+    def rate_of_runs() -> xr.DataArray | None:
+        rate = drift_rate(fit, elapsed=value.elapsed) if may_tell(fit, value.elapsed) else None
+        return rate if rate is not None and rate.attrs[ORIGIN] == names.FROM_RUNS else None
+
+    return once(fit, (names.DRIFT_RATE, *value.elapsed.items()), rate_of_runs)

@@ -1,4 +1,4 @@
-"""A plan cut into batches: what each should show, when to go on, and how often a rule stops in error."""
+"""A plan cut into batches: what each should show, when to go on, and whether its gain would be seen."""
 
 import numpy as np
 import pandas as pd
@@ -7,11 +7,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, of_leader
+from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.settings import Checks
@@ -73,7 +73,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     share = volumes(fit, case.value)
     now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
-    net, again = outcomes[names.NET_BENEFIT], case.fixed_cost(fit)
+    net, again = outcomes[names.NET_BENEFIT], fixed_cost(fit, case.costs, learner=case.learner)
     rows = []
     for step in range(1, steps + 1):
         at = outcomes.sel({names.PLAN: str(step)})
@@ -192,51 +192,3 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
         at = {names.SLICE: name}
         rows.append((name, float(gain.sel(at)), float(present.sel(at)), trials, needed))
     return pd.DataFrame(rows, columns=[names.SLICE, names.GAIN, "p_detected", names.TRIALS, "trials_needed"])
-
-
-def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dict[str, float]:
-    """Count how often a rule errs that stops where its opposite is as sure as it was asked to hold, over known worlds.
-
-    Parameters
-    ----------
-    chance : array of float, shape (world,)
-        P(kept) as it was stated in each world, 0 to 1.
-    kept : array of bool, shape (world,)
-        Whether it was kept in truth.
-    probability : float
-        Probability that the rule asks for, 0 < probability < 1.
-
-    Returns
-    -------
-    dict of str to float
-        ``stops``, the share of worlds in which the rule stops (P(kept) at most one minus the probability), and
-        ``undecided``, in which it neither stops nor passes; ``false_stop``, the share that stops among worlds in which
-        the rule is kept in truth, and ``false_go``, the share that passes among those in which it is not (NaN where
-        there are no such worlds), each with its standard error ``…_error``; ``worlds``.
-
-    Raises
-    ------
-    InputError
-        If the probability is none, or the arrays differ in length or are empty.
-
-    Examples
-    --------
-    >>> found = rule_errors(np.array([0.95, 0.6, 0.2, 0.2]), np.array([True, True, True, False]), 0.7)
-    >>> found["stops"], found["undecided"], round(found["false_stop"], 3), found["false_go"]
-    (0.5, 0.25, 0.333, 0.0)
-    """
-    chance, kept = np.asarray(chance, dtype=float), np.asarray(kept, dtype=bool)
-    checks = Checks()
-    checks.share("probability", probability)
-    if chance.shape != kept.shape or chance.ndim != 1 or chance.size == 0:
-        why = f"shapes {chance.shape} and {kept.shape}"
-        checks.wrong("chance", why, "give one probability and one truth for each of at least one world")
-    checks.finish()
-    states = np.array([state_of(one, probability) for one in chance])
-    stops, passes = states == names.STOP, states == names.PASS
-    made = {"stops": float(stops.mean()), "undecided": float((~stops & ~passes).mean()), "worlds": float(kept.size)}
-    for name, wrong, among in (("false_stop", stops, kept), ("false_go", passes, ~kept)):
-        count = int(among.sum())
-        share = float(wrong[among].mean()) if count else np.nan
-        made |= {name: share, f"{name}_error": float(np.sqrt(share * (1.0 - share) / count)) if count else np.nan}
-    return made

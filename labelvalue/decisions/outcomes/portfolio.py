@@ -8,7 +8,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.case.learners import learner_names
+from labelvalue.decisions.case.costs import learner_names
 from labelvalue.decisions.case.value import time_left, unit_value
 from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes
 from labelvalue.forecast.gains.curves import draws

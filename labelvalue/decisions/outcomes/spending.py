@@ -8,8 +8,7 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.costs import Costs
-from labelvalue.decisions.case.learners import Learner, learner_names
+from labelvalue.decisions.case.costs import Costs, Learner, learner_names
 from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.model.curve.families import bare
 from labelvalue.model.fitting.result import Fit, once
@@ -19,6 +18,12 @@ from labelvalue.quantities import UNIT_INTERVAL, Interval, Quantity, of_slice
 PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
 HOUR = 3600.0  # seconds
 NEARLY = 1e-12  # variance of log seconds below which they are known exactly
+
+
+def each_now(fit: Fit) -> xr.DataArray:
+    """Labels of each slice today (slice)."""
+    now = fit.position[names.LABELS_NOW]
+    return now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)
 
 
 def charged[Labels: (xr.DataArray, xr.Variable)](costs: Costs, labels: Labels) -> Labels:
@@ -87,8 +92,7 @@ def _told_by_runs(fit: Fit, learner: str) -> Quantity | None:
     told = told.drop_duplicates([names.LEARNER, names.REPLICATE, "size", names.SECONDS])  # one training, many slices
     if told.empty:
         return None
-    now = fit.position[names.LABELS_NOW]
-    now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum()
+    now = each_now(fit).sum()
     size, seconds = np.log(told["size"].to_numpy(float)), np.log(told[names.SECONDS].to_numpy(float))
     several = np.ptp(size) > 0  # of one size alone: in proportion to it
     columns = np.column_stack([np.ones_like(size), size]) if several else np.ones((size.size, 1))

@@ -22,8 +22,6 @@ from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.listing import alternatives, errors_to_list, for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.forecast.interventions.intervention import Intervention
-from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 from labelvalue.settings import Checks
 
@@ -88,7 +86,8 @@ def _later(plan: Decision, days: float | None) -> tuple[pd.DataFrame, xr.Dataset
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans | {names.RECOMMENDED: plan.labels})
     ways = [(), named_of(case, plan.interventions)] if plan.interventions else [()]
-    later = xr.concat([_advantages(fit, case, table, waited, done) for done in ways], names.PLAN)
+    net = [outcomes_of(fit, case, table, wait=waited, done=done)[names.NET_BENEFIT] for done in ways]
+    later = xr.concat([one - one.sel({names.PLAN: names.NOTHING}, drop=True) for one in net], names.PLAN)
     total = np.tile(table.sum(names.SLICE), len(ways))
     today = plan.advantage() if plan.total or plan.interventions else later.isel({names.PLAN: 0}, drop=True) * 0.0
     luck = [draws(fit, _key(place), UNIT_INTERVAL) < case.value.mix_changes[place].probability for place in known]
@@ -192,12 +191,6 @@ def _told(case: Case, known: Sequence[int], comes: Sequence[bool]) -> Case:
         factors = changes[place].factors if came else {}
         changes[place] = replace(changes[place], probability=1.0, factors=factors)
     return replace(case, value=replace(case.value, mix_changes=tuple(changes)))
-
-
-def _advantages(fit: Fit, case: Case, table: xr.DataArray, waited: float, done: Sequence[Intervention]) -> xr.DataArray:
-    """Draws of net benefit against doing nothing, begun after some days, with what else is done."""
-    net = outcomes_of(fit, case, table, wait=waited, done=done)[names.NET_BENEFIT]
-    return net - net.sel({names.PLAN: names.NOTHING}, drop=True)
 
 
 def _words(case: Case, known: Sequence[int], comes: Sequence[bool]) -> str:

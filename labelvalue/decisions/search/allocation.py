@@ -42,9 +42,14 @@ from labelvalue.decisions.case.risk import (
     scores_of,
 )
 from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
-from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
-from labelvalue.decisions.outcomes.idle import drift_notes
-from labelvalue.decisions.outcomes.spending import batch_count, notes_of
+from labelvalue.decisions.outcomes.errors import (
+    drift_notes,
+    evaluation_bought,
+    evaluation_notes,
+    labels_left,
+    labels_today,
+)
+from labelvalue.decisions.outcomes.spending import batch_count, each_now, notes_of
 from labelvalue.decisions.search.listing import (
     ALL_FOR,
     FOCUSED,
@@ -54,9 +59,9 @@ from labelvalue.decisions.search.listing import (
     list_purchases,
     seen_from,
 )
-from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.menu import Aim, Menu, ceiling, split
+from labelvalue.decisions.search.mixtures import climb
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.decisions.search.programme import ceiling, climb, split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -72,7 +77,11 @@ def tightened(listing: Listing, case: Case, broken: pd.DataFrame, bought: np.nda
     """
     menu = listing.menu
     problems = [
-        _unreached(row)
+        Problem(
+            column=row[names.SLICE],
+            why=f"P({row[WORDS]}) ≥ {row[REQUIRED]:g} is not reached beside the rest of the plan",
+            fix=f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or allow more labels",
+        )
         for row in broken.to_dict("records")
         if row[RULE] == FLOOR and bought[place := menu.slices.index(row[names.SLICE])] >= menu.high[place]
     ]
@@ -82,12 +91,6 @@ def tightened(listing: Listing, case: Case, broken: pd.DataFrame, bought: np.nda
         if row[RULE] in TIGHTEN:
             menu = TIGHTEN[row[RULE]](menu, case, row, bought, plan)
     return dataclasses.replace(listing, menu=menu)
-
-
-def _unreached(row: Row) -> Problem:
-    why = f"P({row[WORDS]}) ≥ {row[REQUIRED]:g} is not reached beside the rest of the plan"
-    fix = f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or allow more labels"
-    return Problem(column=row[names.SLICE], why=why, fix=fix)
 
 
 def _more(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
@@ -148,7 +151,6 @@ ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
 CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
-HARDLY = 1e-9  # share of a slice's labels that others get where all are for it, but for what rules ask
 CLIMBED = 50  # slices up to which labels are moved where the appetite has no bound
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
@@ -183,7 +185,7 @@ def find_plan(
     listing = list_purchases(few, case, max(left, 1), max_spend, lot, errors)
     start = np.array([(near or {}).get(name, 0) // lot for name in listing.menu.slices])
     if start.any() and listing.menu.allows(start) and not adds_up(few, case):
-        valued = _valued(few, case, listing.menu, start, _shares(fit, case))
+        valued = _valued(few, case, listing.menu, start, _shares(fit))
         listing = _seen(few, case, listing, valued)
     plan, bought = _kept(fit, few, case, listing.at_most(left // lot), most, max_spend)
     least, large = int(listing.menu.low.sum()), int(bought.sum())
@@ -277,7 +279,7 @@ def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, obj
 
 def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[Decision, Menu, np.ndarray, Listing]:
     """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
-    shares = _shares(fit, case)
+    shares = _shares(fit)
     menu, bought, certificate = _best(listing, case, shares)
     chosen = first = _valued(few, case, menu, bought, shares)
     bought = first.bought
@@ -372,7 +374,7 @@ def _valued(
         even = np.ones(len(menu.slices))
         plans |= {names.EQUAL_SPLIT: split(menu, even), names.PROPORTIONAL_SPLIT: split(menu, shares)}
         best = np.argsort(-menu.net.mean(axis=2).max(axis=1), kind="stable")[:FOCUSED]
-        focused = {ALL_FOR.format(menu.slices[i]): split(menu, HARDLY + (np.arange(even.size) == i)) for i in best}
+        focused = {ALL_FOR.format(menu.slices[i]): split(menu, 1.0 * (np.arange(even.size) == i)) for i in best}
         plans |= focused
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
     given = scores_of(case.risk, outcomes)
@@ -421,10 +423,8 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
 
 def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], notes: tuple[str, ...]) -> Decision:
     """Return the decision where no plan keeps every limit: nothing is bought."""
-    none: dict[str, dict[str, int]] = {
-        name: {} for name in (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
-    }
-    outcomes = plan_outcomes(fit, case, none)
+    kinds = (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
+    outcomes = plan_outcomes(fit, case, {kind: {} for kind in kinds})
     return Decision(
         fit=fit,
         case=case,
@@ -445,7 +445,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
     menus = [listing.of_batches(int(count), size) for count in counts]
     told = len(menus) > 1 and len(aims) == 1
-    highest = [_ceiling(menu, aims[0]) if told else np.inf for menu in menus]
+    even = np.full(listing.batch.size, 1.0 / listing.batch.size)  # risk only takes away from the mean
+    highest = [max(ceiling(menu, even), 0.0) if told else np.inf for menu in menus]
     found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
     refused: dict[int, NoPlanError] = {}
     for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
@@ -458,7 +459,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
                 refused[turn] = error
                 continue
             net = menus[place].outcome(bought)
-            judged = aim.value(net) if len(aims) == 1 else _judged(case.risk, net)
+            drawn = xr.DataArray(net[None], dims=names.SAMPLE)
+            judged = aim.value(net) if len(aims) == 1 else float(case.risk.score(drawn))
             found[turn] = judged, menus[place], bought, certificate
     if not found:
         raise refused[max(refused)]
@@ -468,32 +470,21 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     return menu, bought, certificate
 
 
-def _ceiling(menu: Menu, aim: Aim) -> float:
-    """What no purchase exceeds, buying nothing among them: risk only takes away from the mean."""
-    return (aim.mean + aim.tail) * max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
-
-
-def _judged(appetite: Appetite, net: np.ndarray) -> float:
-    return float(appetite.score(xr.DataArray(net[None], dims=names.SAMPLE)))
-
-
 def _aims(appetite: Appetite) -> list[Aim]:
     """What is maximised for a risk appetite; several where it has no bound of its own, as a quantile."""
     if isinstance(appetite, CVaR):
-        return [Aim(mean=0.0, tail=1.0, level=appetite.level)]
+        return [Aim(level=appetite.level)]
     if isinstance(appetite, ExponentialUtility):
         return [Aim(tolerance=appetite.tolerance)]
     if isinstance(appetite, Quantile):
         level = 1.0 - appetite.probability
-        return [Aim(mean=0.0, tail=1.0, level=x) for x in (level, 0.5 * level)] + [Aim()]
+        return [Aim(level=x) for x in (level, 0.5 * level)] + [Aim()]
     if isinstance(appetite, Aspiration):
-        return [Aim(mean=0.0, tail=1.0, level=x) for x in (0.8, 0.5)] + [Aim()]
+        return [Aim(level=x) for x in (0.8, 0.5)] + [Aim()]
     if isinstance(appetite, Mean):
         return [Aim()]
     raise ValueError(f"risk must be one of labelvalue.risk, such as Mean or CVaR, got {appetite!r}")
 
 
-def _shares(fit: Fit, case: Case) -> np.ndarray:
-    now = fit.position[names.LABELS_NOW]
-    chosen = {d: 0 for d in now.dims if d != names.SLICE}
-    return np.maximum(now.isel(chosen).values.astype(float), 1.0)
+def _shares(fit: Fit) -> np.ndarray:
+    return np.maximum(each_now(fit).values.astype(float), 1.0)

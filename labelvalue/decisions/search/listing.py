@@ -13,7 +13,13 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
-from labelvalue.decisions.outcomes.benefit import SliceErrors, errors_of_slices, outcomes_of_slices, plan_outcomes
+from labelvalue.decisions.outcomes.benefit import (
+    SliceErrors,
+    errors_of_slices,
+    labels_of,
+    outcomes_of_slices,
+    plan_outcomes,
+)
 from labelvalue.decisions.outcomes.errors import error_now, errors_at, evaluation_cost
 from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decisions.search.menu import Menu
@@ -36,7 +42,7 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {names.RECOMMENDED: dict(plan.labels)}
     found[HALF] = {name: max(n // 2, case.limits(name)[0]) for name, n in plan.labels.items()}
     for split in (names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT):
-        found[split] = dict(zip(slices, table.sel({names.PLAN: split}).values.astype(int).tolist(), strict=True))
+        found[split] = labels_of(plan.outcomes, split)
     weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
     least = {name: case.limits(name)[0] for name in slices}
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
@@ -67,14 +73,10 @@ SIZES = 24  # sizes of a menu between nothing and everything, as a geometric row
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """A menu in lots, and what else of a case an allocation needs.
-
-    Shapes: ``batch``, what every further batch costs (sample); ``errors`` in the population (slice, step, sample).
-    """
+    """A menu in lots, and what every further ``batch`` costs (sample)."""
 
     menu: Menu
     batch: np.ndarray
-    errors: np.ndarray
 
     def at_most(self, lots: int) -> Listing:
         """Return the listing with fewer lots in all."""
@@ -122,15 +124,16 @@ def list_purchases(
     slices = tuple(str(name) for name in fit.slices)
     lots = sizes_to_try(case, len(slices), max_labels, lot)
     found = outcomes_of_slices(fit, case, drawn or errors_to_list(fit, case, max_labels, lot))
-    net = _flat(found[names.VALUE] - found[names.COST])
+    by_size = names.SLICE, names.BUDGET
+    net = _flat(fit, found[names.VALUE] - found[names.COST], *by_size)
     spend = found[names.COST].mean(names.SAMPLE).values
-    errors = _flat(error_now(fit, case) - found[names.GAIN])
+    errors = _flat(fit, error_now(fit, case) - found[names.GAIN], *by_size)
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)
     low = np.array([math.ceil(lower / lot) for lower, _ in limits])
     low = np.maximum(low, _floors(case, slices, errors, lots, high, lot))
-    gap = case.guardrails.largest_gap
+    gap, once_paid = case.guardrails.largest_gap, fixed_cost(fit, case.costs, learner=case.learner)
     menu = Menu(
         slices=slices,
         labels=lots,
@@ -141,13 +144,13 @@ def list_purchases(
         max_labels=most,
         max_spend=max_spend,
         fixed=_fixed(fit, case, net, high, lots, lot),
-        fixed_spend=float(case.fixed_cost(fit).mean()) + float(evaluation_cost(fit, case).mean()),
+        fixed_spend=float(once_paid.mean()) + float(evaluation_cost(fit, case).mean()),
         error=None if gap is None else errors.mean(axis=2),
         max_gap=np.inf if gap is None else gap.limit,
         lot=lot,
     )
     batch = fixed_cost(fit, case.costs, 2) - fixed_cost(fit, case.costs, 1)
-    return Listing(menu, _sample(batch, found), errors)
+    return Listing(menu, _flat(fit, batch))
 
 
 def _floors(
@@ -183,18 +186,6 @@ def _fixed(fit: Fit, case: Case, net: np.ndarray, high: np.ndarray, lots: np.nda
     return net[place, int(np.searchsorted(lots, 1))] - advantage.values.ravel()
 
 
-def _flat(values: xr.DataArray) -> np.ndarray:
-    """Draws as slice, step, sample."""
-    ordered = values.transpose(names.SLICE, names.BUDGET, *names.SAMPLE).values
-    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
-
-
-def _sample(values: xr.DataArray, like: xr.Dataset) -> np.ndarray:
-    """Draws of a quantity that may not vary, one a sample."""
-    shape = xr.DataArray(np.zeros((like.sizes[names.CHAIN], like.sizes[names.DRAW])), dims=names.SAMPLE)
-    return (values.drop_vars(names.SAMPLE, errors="ignore") + shape).transpose(*names.SAMPLE).values.ravel()
-
-
 SHIFTS = 10
 """Numbers of labels more, and fewer, at which what others' labels are worth is computed; it is smooth in between."""
 
@@ -218,7 +209,7 @@ def seen_from(
     value = _worth_of_sizes(fit, case, sizes, plan, unit)
     every = np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size))
     labels = xr.Variable((names.SLICE, SIZE), every)
-    net = value - _flat_by_sample(fit, label_cost(fit, case.costs, labels))
+    net = value - _flat(fit, label_cost(fit, case.costs, labels), names.SLICE, SIZE)
     net = net - net[:, :1]
     fixed = menu.total(net, bought) - advantage - (batches - 1) * listing.batch
     return dataclasses.replace(listing, menu=dataclasses.replace(menu, net=net, fixed=fixed))
@@ -236,7 +227,7 @@ def _worth_of_sizes(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, u
     stays = np.broadcast_to(plan[:, None].astype(float), moved.shape)
     labels = np.hstack([own, stays]), np.hstack([np.broadcast_to(rest.astype(float), own.shape), moved])
     error = errors_at(fit, case, *(_labels(fit, one) for one in labels))
-    worth = _flat_by_sample(fit, error.variable * -unit)
+    worth = _flat(fit, error.variable * -unit, names.SLICE, SIZE)
     worth, moved = worth[:, : sizes.size], worth[:, sizes.size :]
     total = moved.sum(axis=0)
     for place in range(plan.size):
@@ -252,12 +243,12 @@ def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, dims=(names.SLICE, SIZE), coords={names.SLICE: fit.slices})
 
 
-def _flat_by_sample(fit: Fit, values: xr.Variable) -> np.ndarray:
-    """Draws as slice, size, sample."""
-    posterior = fit.posterior
-    sizes = dict(values.sizes) | {d: posterior.sizes[d] for d in names.SAMPLE}
-    ordered = values.set_dims(sizes).transpose(names.SLICE, SIZE, *names.SAMPLE).values
-    return ordered.reshape(*ordered.shape[:2], -1)
+def _flat(fit: Fit, values: xr.DataArray | xr.Variable, *dims: str) -> np.ndarray:
+    """Draws by dims, and last by sample, of what need not vary over draws."""
+    plain = bare(values)
+    sizes = dict(plain.sizes) | {d: fit.posterior.sizes[d] for d in names.SAMPLE}
+    ordered = plain.set_dims(sizes).transpose(*dims, *names.SAMPLE).values
+    return np.ascontiguousarray(ordered).reshape(*ordered.shape[: len(dims)], -1)
 
 
 SEARCHED = 16_000  # slices times draws with which plans are looked for

@@ -17,10 +17,9 @@ from labelvalue.decisions.advice.rules import KEPT, keeps_rules, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails, Scenario
 from labelvalue.decisions.case.risk import money_needed, scores_of
-from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
+from labelvalue.decisions.outcomes.benefit import labels_of, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decisions.search.listing import thinned
-from labelvalue.decisions.search.programme import FINEST, climb
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.model.fitting.result import Fit
@@ -55,8 +54,7 @@ class Mixture(NamedTuple):
 
     def labels(self) -> dict[str, int]:
         """Labels bought, by slice."""
-        bought = self.outcomes[names.LABELS].sel({names.PLAN: self.name})
-        return {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        return labels_of(self.outcomes, self.name)
 
 
 def first_allowed(
@@ -80,6 +78,57 @@ def _exclude(one: Intervention, other: Intervention) -> bool:
     """Whether both say how many votes the same items get."""
     votes = isinstance(one, Consensus) and isinstance(other, Consensus)
     return votes and (not one.slices or not other.slices or bool(set(one.slices) & set(other.slices)))
+
+
+STEPS = 4  # the first step is the labels allowed over this
+FINEST = 64  # the last step is the labels allowed over this, where nothing finer is asked for, or one lot
+TRIED = 3  # slices that labels are moved to, and from, at once: those where one step alone does best
+MOVES = 60
+
+
+def climb(
+    start: np.ndarray,
+    score: Callable[[np.ndarray], np.ndarray],
+    allows: Callable[[np.ndarray], bool],
+    *,
+    low: np.ndarray,
+    high: np.ndarray,
+    most: int,
+    lot: int = 1,
+    parts: int = FINEST,
+) -> np.ndarray:
+    """Move labels between slices, buy more or fewer, in steps of falling size, as long as the score rises.
+
+    Shapes: ``start`` (slice,), ``low``, ``high`` (slice,); gives (slice,).
+    """
+    at, reached = start.copy(), float(score(start[None])[0])
+    step = max(lot, most // STEPS // lot * lot)
+    finest = max(lot, most // parts // lot * lot)
+    unit = np.eye(start.size, dtype=int)
+
+    def fits(plans: np.ndarray) -> np.ndarray:
+        return (plans >= low).all(axis=1) & (plans <= high).all(axis=1) & (plans.sum(axis=1) <= most)
+
+    for _ in range(MOVES):
+        single = np.clip(np.concatenate([at + step * unit, at - step * unit]), low, high)
+        alone = score(single)  # beyond the labels allowed too: it says where a swap should go
+        to, away = (np.argsort(-x, kind="stable")[:TRIED] for x in np.split(alone, 2))
+        swaps = [at + step * (unit[i] - unit[j]) for i in to for j in away if i != j]
+        plans = np.array([*single, *swaps])
+        plans = plans[fits(plans)]
+        known = alone[fits(single)]
+        swapped = plans[known.size :]
+        found = np.concatenate([known, score(swapped)]) if len(swapped) else known
+        better = np.flatnonzero(found > reached + 1e-12 * max(abs(reached), 1.0))
+        ranked = better[np.argsort(-found[better], kind="stable")]
+        chosen = next((place for place in ranked if allows(plans[place])), None)
+        if chosen is not None:
+            at, reached = plans[chosen], float(found[chosen])
+        elif step <= finest:
+            break
+        else:
+            step = max(finest, step // 2 // lot * lot)
+    return at
 
 
 def climbed(

@@ -1,7 +1,6 @@
 """What becomes of a plan, and of the advice, where new labels are better or worse than they are taken to be."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.deciding import advice_of
 from labelvalue.decisions.advice.decision import NO_PLAN, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
-from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.risk import scores_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
@@ -28,7 +27,7 @@ from labelvalue.decisions.search.mixtures import (
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
 from labelvalue.model.curve.families import useless_share
-from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
@@ -100,8 +99,7 @@ def noise_sensitivity(
         raise input_error("nothing says how many labels are wrong", fix, column=names.LABEL_NOISE)
     rows, plans = [], []
     for factor in factors:
-        search = _Search(plan, float(factor))
-        row, labels = _row(search, ci_prob)
+        row, labels = _row(plan, float(factor), ci_prob)
         wrong = _mean_share((share * factor).clip(max=useless_share(fit.settings[names.CLASSES])), plan)
         rows.append({names.NOISE_FACTOR: float(factor), names.WRONG_SHARE: wrong} | row)
         plans.append(labels)
@@ -125,88 +123,62 @@ def _mean_share(share: xr.DataArray, plan: Decision) -> float:
     return float(np.average(mean.values, weights=bought if bought.any() else None))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Search:
-    """A plan at one quality of new labels, and the search for a better one."""
-
-    plan: Decision
-    factor: float
-
-    def valued(self, fit: Fit, plans: Mapping[str, Mapping[str, int]], done: tuple[str, ...]) -> xr.Dataset:
-        """Outcomes of plans with some interventions."""
-        return plan_outcomes(fit, self.plan.case, plans, interventions=done, noise_factor=self.factor)
-
-    def own(self) -> Mixture:
-        """The plan at hand; as it stands where nothing is changed."""
-        plan, outcomes = self.plan, self.plan.outcomes
-        if self.factor != 1.0:
-            outcomes = self.valued(plan.fit, {names.RECOMMENDED: plan.labels}, plan.interventions)
-        score = float(scores_of(plan.case.risk, outcomes)[names.RECOMMENDED])
-        return Mixture(score, outcomes, plan.interventions, names.RECOMMENDED)
-
-    def kept(self, one: Mixture) -> bool:
-        """Whether a plan keeps limits, rules and the sum."""
-        return allowed(self.plan.fit, self.plan.case, one.outcomes, one.name, self.plan.max_spend)
-
-    def best(self) -> Mixture | None:
-        """The best plan that is allowed, valued with all draws; ``None`` where none is."""
-        fit, case, spend, lot = self.plan.fit, self.plan.case, self.plan.max_spend, self.plan.lot
-        few, most = thinned(fit, SEARCHED), max(labels_left(fit, case, self.plan.max_labels), 1)
-        budgets = sorted({max(1, round(share * most)) for share in SHARES if share <= 1.0})
-        in_lots = [{name: n // lot * lot for name, n in one.items()} for one in candidates(self.plan, budgets)]
-        plans = {str(place): one for place, one in enumerate(in_lots)}
-        every = [(), *subsets(case.interventions)]
-        tried = [first_allowed(few, case, self.valued(few, plans, done), done, spend) for done in every]
-        found = sorted((one for one in tried if one), key=lambda one: -one.score)
-        reached = []
-        for _, _, done, name, _ in found[:CLIMBED]:
-            outcomes = self.valued(fit, {name: plans[name]}, done)
-            one = Mixture(float(scores_of(case.risk, outcomes)[name]), outcomes, done, name)
-            if len(self.plan.labels) <= MOST_SLICES:
-                one = climbed(fit, case, one, most, spend, lot, noise_factor=self.factor)
-            reached.append(one)
-        return max((one for one in reached if self.kept(one)), key=lambda one: one.score, default=None)
+def _own(plan: Decision, factor: float) -> Mixture:
+    """The plan at hand at one quality of new labels; as it stands where nothing is changed."""
+    outcomes, bought = plan.outcomes, {names.RECOMMENDED: plan.labels}
+    if factor != 1.0:
+        done = plan.interventions
+        outcomes = plan_outcomes(plan.fit, plan.case, bought, interventions=done, noise_factor=factor)
+    score = float(scores_of(plan.case.risk, outcomes)[names.RECOMMENDED])
+    return Mixture(score, outcomes, plan.interventions, names.RECOMMENDED)
 
 
-def _row(search: _Search, ci_prob: float) -> tuple[dict[str, Any], dict[str, int]]:
-    own, plan = search.own(), search.plan
-    kept = search.kept(own)
-    best: Mixture | None = own if search.factor == 1.0 else search.best()
-    if kept and (best is None or not _better(best, own)):
+def _best(plan: Decision, factor: float) -> Mixture | None:
+    """The best plan that is allowed at one quality of new labels, valued with all draws; ``None`` where none is."""
+    fit, case, spend, lot = plan.fit, plan.case, plan.max_spend, plan.lot
+    few, most = thinned(fit, SEARCHED), max(labels_left(fit, case, plan.max_labels), 1)
+    budgets = sorted({max(1, round(share * most)) for share in SHARES if share <= 1.0})
+    in_lots = [{name: n // lot * lot for name, n in one.items()} for one in candidates(plan, budgets)]
+    plans = {str(place): one for place, one in enumerate(in_lots)}
+
+    def tried(done: tuple[str, ...]) -> Mixture | None:
+        outcomes = plan_outcomes(few, case, plans, interventions=done, noise_factor=factor)
+        return first_allowed(few, case, outcomes, done, spend)
+
+    found = [one for one in map(tried, [(), *subsets(case.interventions)]) if one]
+    reached = []
+    for _, _, done, name, _ in sorted(found, key=lambda one: -one.score)[:CLIMBED]:
+        outcomes = plan_outcomes(fit, case, {name: plans[name]}, interventions=done, noise_factor=factor)
+        one = Mixture(float(scores_of(case.risk, outcomes)[name]), outcomes, done, name)
+        few_slices = len(plan.labels) <= MOST_SLICES
+        reached.append(climbed(fit, case, one, most, spend, lot, noise_factor=factor) if few_slices else one)
+    kept = (one for one in reached if allowed(fit, case, one.outcomes, one.name, spend))
+    return max(kept, key=lambda one: one.score, default=None)
+
+
+def _row(plan: Decision, factor: float, ci_prob: float) -> tuple[dict[str, Any], dict[str, int]]:
+    own = _own(plan, factor)
+    net, kept = own.net(), allowed(plan.fit, plan.case, own.outcomes, own.name, plan.max_spend)
+    best: Mixture | None = own if factor == 1.0 else _best(plan, factor)
+    if kept and (best is None or best.score - own.score <= SURE * standard_error(best.net() - net)):
         best = own
-    net = own.net()
     gain = own.outcomes[names.GAIN].sel({names.PLAN: own.name}) * volumes(plan.fit, plan.case.value)
     said: dict[str, Any] = _spread(names.GAIN, "gain_lower", "gain_upper", gain.sum(names.SLICE), ci_prob)
     said |= _spread(names.NET_BENEFIT, "lower", "upper", net, ci_prob)
     said |= {"p_positive": float((net > 0).mean()), "kept": kept}
     if best is None:
-        none = dict.fromkeys(search.plan.labels, 0)
         said |= {"advice": NO_PLAN, names.LABELS: 0, names.INTERVENTIONS: "", "same": False}
-        return said | dict.fromkeys(("best", "best_lower", "best_upper", "more"), np.nan), none
-    labels = best.labels()
-    said |= {
-        "advice": _advice(search, best, labels),
-        names.LABELS: sum(labels.values()),
-        names.INTERVENTIONS: " + ".join(best.done),
-        "same": best is own,
-    }
-    said |= _spread("best", "best_lower", "best_upper", best.net(), ci_prob)
-    return said | {"more": float((best.net() - net).mean())}, labels
-
-
-def _better(one: Mixture, own: Mixture) -> bool:
-    """Whether a plan's score is higher than what chance of the draws makes of two plans that are as good."""
-    return one.score - own.score > SURE * standard_error(one.net() - own.net())
-
-
-def _advice(search: _Search, best: Mixture, labels: dict[str, int]) -> str:
-    """What would be said of the best plan; of the plan at hand where nothing is changed, what was."""
-    if search.factor == 1.0:
-        return search.plan.verdict.advice
-    rules, net = rules_of(search.plan.fit, search.plan.case, best.outcomes, best.name), best.net()
-    return advice_of(sum(labels.values()), rules, float(net.mean()), standard_error(net), best.done)
+        return said | dict.fromkeys(("best", "best_lower", "best_upper", "more"), np.nan), dict.fromkeys(plan.labels, 0)
+    labels, brings = best.labels(), best.net()
+    total, advice = sum(labels.values()), plan.verdict.advice
+    if factor != 1.0:
+        rules = rules_of(plan.fit, plan.case, best.outcomes, best.name)
+        advice = advice_of(total, rules, float(brings.mean()), standard_error(brings), best.done)
+    said |= {"advice": advice, names.LABELS: total, names.INTERVENTIONS: " + ".join(best.done), "same": best is own}
+    said |= _spread("best", "best_lower", "best_upper", brings, ci_prob)
+    return said | {"more": float((brings - net).mean())}, labels
 
 
 def _spread(mean: str, low: str, high: str, draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    tails = np.quantile(draws.values, [0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
-    return {mean: float(draws.mean()), low: float(tails[0]), high: float(tails[1])}
+    ends = np.quantile(draws.values, tails(ci_prob)).tolist()
+    return dict(zip((mean, low, high), (float(draws.mean()), *ends), strict=True))

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.deciding import advice_of
 from labelvalue.decisions.advice.decision import Decision, standard_error
-from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails
-from labelvalue.decisions.advice.verdicts import advice_of
-from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.guardrails import Guardrails
+from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails, rules_held
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import plan_table
-from labelvalue.decisions.outcomes.uncertain import FACTORS as SCALES, counted
 from labelvalue.decisions.search.listing import HALF, alternatives, best_of, for_search
-from labelvalue.decisions.sensitivity.tornado import scaled
+from labelvalue.decisions.sensitivity.tornado import FACTORS as SCALES, counted, scaled
 from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
     REFIT,
@@ -34,10 +33,12 @@ from labelvalue.forecast.gains.prior_sensitivity import (
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.fitting import LEFT_OUT
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # labels allowed in all, as shares of those the plan was allowed
 SPLITS = 4  # ways to split labels that are tried at each budget: the plan's, evenly, as they are now, all for one slice
+MONEY = (MAXIMUM_BUDGET, MAXIMUM_SPEND)  # rules that prices move
 CELLS = 4_000_000  # slices times draws times plans that are valued at once
 PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
 
@@ -86,7 +87,7 @@ def what_if(
     Examples
     --------
     >>> import labelvalue as lv
-    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> fit, case = lv.testing.fake_fit(seed=1), lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> grid = what_if(lv.decide(fit, case, max_labels=900, measure=False))
     >>> same = grid.sel(budget=900, price=1, value=1)
     >>> str(same["verdict"].item()), int(grid["labels"].isel(candidate=int(same["chosen"])).sum())
@@ -97,14 +98,13 @@ def what_if(
             raise ValueError(f"{title} must be > 0 with 1 among them, got {factors!r}. Fix: give such as {FACTORS}.")
     budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
     axes, few = (budgets, list(prices), list(values)), for_search(plan.fit)
-    listed = {done: candidates(plan, budgets) for done in {(): None, plan.interventions: None}}
-    valued = _every(plan, few, listed, prices)
+    listed = [
+        (labels, done) for done in dict.fromkeys([(), plan.interventions]) for labels in candidates(plan, budgets)
+    ]
+    valued = _valued(plan, few, listed, prices)
     if few is not plan.fit:
-        best = [
-            valued[place] for place in sorted({_own(plan, valued), _idle(valued), *_best(plan, valued, axes).values()})
-        ]
-        shortlist = {done: [one.labels for one in best if one.done == done] for done in listed}
-        valued = _every(plan, plan.fit, shortlist, prices)
+        places = sorted({_own(plan, valued), _idle(valued), *_best(plan, valued, axes).values()})
+        valued = _valued(plan, plan.fit, [(valued[place].labels, valued[place].done) for place in places], prices)
     return _grid(plan, valued, axes, ci_prob)
 
 
@@ -141,68 +141,47 @@ class _Valued:
         return self.value + (value - 1.0) * self.per_value - self.cost - (price - 1.0) * self.per_price
 
 
-def _every(
-    plan: Decision, fit: Fit, listed: Mapping[tuple[str, ...], Sequence[Mapping[str, int]]], prices: Sequence[float]
-) -> list[_Valued]:
-    """Plans with the interventions that each list of labels stands beside, valued."""
-    return [one for done, labels in listed.items() for one in _valued(fit, plan.case, labels, prices, done)]
-
-
 def _valued(
-    fit: Fit, case: Case, candidates: Sequence[Mapping[str, int]], prices: Sequence[float], done: tuple[str, ...]
-) -> Iterator[_Valued]:
-    """Value and cost are straight in the factors: two points give the line."""
-    posterior = fit.posterior
-    each = fit.slices.size * posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
-    step = max(1, CELLS // each)
-    costs = dataclasses.replace(case.costs, price_per_label=scaled(case.costs.price_per_label, 2.0))
-    other = dataclasses.replace(case, costs=costs)
-    if case.value.per_error_point is not None:
-        dearer = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
-        other = dataclasses.replace(other, value=dearer)
-    weights, sums = volumes(fit, case.value), None
-    budget, spend = case.guardrails.maximum_budget, case.guardrails.maximum_spend
-    if budget is not None or spend is not None:  # of the rules, prices move these alone
-        only = Guardrails(maximum_budget=budget, maximum_spend=spend)
-        sums = dataclasses.replace(case, guardrails=only, slices={}, classes={})
-    for start in range(0, len(candidates), step):
-        plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
-        table = plan_table(fit, case, plans)
+    plan: Decision, fit: Fit, listed: Sequence[tuple[Mapping[str, int], tuple[str, ...]]], prices: Sequence[float]
+) -> list[_Valued]:
+    """Value plans, each with what it does beside; value and cost are straight in the factors: two points give lines."""
+    case, found, nothing = plan.case, list[_Valued](), {names.PLAN: names.NOTHING}
+    step = max(1, CELLS // (fit.slices.size * fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW]))
+    other = replace(case, costs=replace(case.costs, price_per_label=scaled(case.costs.price_per_label, 2.0)))
+    if (worth := case.value.per_error_point) is not None:
+        other = replace(other, value=replace(case.value, per_error_point=scaled(worth, 2.0)))
+    limited = case.guardrails.maximum_budget is not None or case.guardrails.maximum_spend is not None
+    for done, group in itertools.groupby(listed, key=lambda one: one[1]):
         acts = named_of(case, done)
-        errors = errors_after(fit, case, table, done=acts)
-        first, second = (outcomes_of(fit, one, table, done=acts, errors=errors) for one in (case, other))
-        value, cost = (first[n] - first[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST))
-        more = [second[n] - second[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST)]
-        gain = (first[names.GAIN] * weights).sum(names.SLICE)
-        parts = (value, more[0] - value, cost, more[1] - cost, gain)
-        drawn = [part.transpose(names.PLAN, *names.SAMPLE).values.reshape(len(plans) + 1, -1) for part in parts]
-        rules = check_guardrails(fit, case, first)
-        kept = dict.fromkeys(prices, rules)
-        if sums is not None:
-            others, away = (
-                rules[~rules[RULE].isin([MAXIMUM_BUDGET, MAXIMUM_SPEND])],
-                second[names.COST] - first[names.COST],
+        for part in itertools.batched((labels for labels, _ in group), step):
+            table = plan_table(fit, case, {str(place): labels for place, labels in enumerate(part)})
+            errors = errors_after(fit, case, table, done=acts)
+            first, second = (outcomes_of(fit, one, table, done=acts, errors=errors) for one in (case, other))
+            (value, cost), (dearer, costlier) = (
+                [one[name] - one[name].sel(nothing) for name in (names.VALUE, names.COST)] for one in (first, second)
             )
-            for price in set(prices) - {1.0}:
+            gain = (first[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+            draws = (value, dearer - value, cost, costlier - cost, gain)
+            flat = [one.transpose(names.PLAN, *names.SAMPLE).values.reshape(len(part) + 1, -1) for one in draws]
+            away, rules = second[names.COST] - first[names.COST], check_guardrails(fit, case, first)
+            kept = dict.fromkeys(prices, rules)
+            for price in {*prices} - {1.0} if limited else ():
                 priced = first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
-                kept[price] = pd.concat([others, check_guardrails(fit, sums, priced)])
-        for place, name in enumerate(first[names.PLAN].values):
-            if name != names.NOTHING:
-                own = {price: table[table[names.PLAN] == name] for price, table in kept.items()}
-                yield _Valued(plans[name], done, own, *(part[place] for part in drawn))
+                kept[price] = pd.concat([rules[~rules[RULE].isin(MONEY)], rules_held(fit, case, priced, MONEY)])
+            for place, labels in enumerate(part):
+                own = {price: table[table[names.PLAN] == str(place)] for price, table in kept.items()}
+                found.append(_Valued(labels, done, own, *(one[place + 1] for one in flat)))
+    return found
 
 
-@dataclasses.dataclass(frozen=True)
-class _Point:
-    """A point of the grid: labels allowed, factors, and whether nothing is changed there."""
-
-    budget: int
-    price: float
-    value: float
-    unchanged: bool
+type Axes = tuple[Sequence[int], Sequence[float], Sequence[float]]
+type At = tuple[int, float, float]
+"""A point of the grid: labels allowed, and factors on price and value."""
 
 
-Axes = tuple[Sequence[int], Sequence[float], Sequence[float]]
+def _unchanged(plan: Decision, at: At) -> bool:
+    """Whether a point of the grid is where the plan stands."""
+    return at == (max(plan.max_labels, 1), 1.0, 1.0)
 
 
 def _own(plan: Decision, valued: Sequence[_Valued]) -> int:
@@ -216,7 +195,7 @@ def _idle(valued: Sequence[_Valued]) -> int:
     return next(i for i, one in enumerate(valued) if not any(one.labels.values()) and not one.done)
 
 
-def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[_Point, int]:
+def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[At, int]:
     """Place of the best plan at every point of the grid, by the case's own judgement; of the plan where it is now."""
     totals = np.array([sum(one.labels.values()) for one in valued])
     own, idle = _own(plan, valued), _idle(valued)
@@ -227,34 +206,31 @@ def _best(plan: Decision, valued: Sequence[_Valued], axes: Axes) -> dict[_Point,
         net = np.stack([one.net(price, value) for one in valued], axis=-1)
         drawn = xr.DataArray(net.reshape(chains, -1, len(valued)), dims=(*names.SAMPLE, names.PLAN))
         scores = plan.case.risk.score(drawn).values
-        for budget in axes[0]:
-            at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
-            allowed = (totals <= budget) & kept[price]
+        for at in ((budget, price, value) for budget in axes[0]):
+            allowed = (totals <= at[0]) & kept[price]
             allowed[idle] = True
-            found[at] = own if at.unchanged else int(np.argmax(np.where(allowed, scores, -np.inf)))
+            found[at] = own if _unchanged(plan, at) else int(np.argmax(np.where(allowed, scores, -np.inf)))
     return found
 
 
 def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float) -> xr.Dataset:
-    tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
-    rows: list[tuple[object, ...]] = []
-    told: dict[tuple[float, float, int, bool], tuple[object, ...]] = {}
-    for at, best in _best(plan, valued, axes).items():
-        key = (at.price, at.value, best, at.unchanged)
-        if key not in told:  # the same plan is best at many budgets
-            one = valued[best]
-            net, cost = one.net(at.price, at.value), one.cost + (at.price - 1.0) * one.per_price
-            error = float(net.std(ddof=1)) / net.size**0.5
-            judged = advice_of(sum(one.labels.values()), one.rules[at.price], float(net.mean()), error, one.done)
-            advice = plan.verdict.advice if at.unchanged or plan.problems else judged
-            told[key] = (
-                *(best, advice, float(net.mean()), *np.quantile(net, tails)),
-                *(float((net > 0).mean()), float(cost.mean()), float(one.gain.mean()), *np.quantile(one.gain, tails)),
-            )
-        rows.append((at.budget, at.price, at.value, *told[key]))
+    ends = tails(ci_prob)
+
+    @functools.cache  # the same plan is best at many budgets
+    def told(best: int, price: float, value: float) -> tuple[object, ...]:
+        one = valued[best]
+        net, cost = one.net(price, value), one.cost + (price - 1.0) * one.per_price
+        error = float(net.std(ddof=1)) / net.size**0.5
+        advice = advice_of(sum(one.labels.values()), one.rules[price], float(net.mean()), error, one.done)
+        figures = (float(net.mean()), *np.quantile(net, ends), float((net > 0).mean()), float(cost.mean()))
+        return (best, advice, *figures, float(one.gain.mean()), *np.quantile(one.gain, ends))
+
     index = [names.BUDGET, PRICE, names.VALUE]
     columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
+    rows = [(*at, *told(best, *at[1:])) for at, best in _best(plan, valued, axes).items()]
     table = pd.DataFrame(rows, columns=[*columns, "gain_lower", "gain_upper"]).set_index(index)
+    said = np.array([bool(plan.problems) or _unchanged(plan, at) for at in table.index])
+    table["verdict"] = table["verdict"].mask(said, plan.verdict.advice)
     grid = table.to_xarray().assign_coords({names.SLICE: list(plan.labels)})
     grid[names.LABELS] = ((CANDIDATE, names.SLICE), np.array([list(one.labels.values()) for one in valued]))
     grid[names.INTERVENTIONS] = (CANDIDATE, [" + ".join(one.done) for one in valued])
@@ -263,7 +239,7 @@ def _grid(plan: Decision, valued: Sequence[_Valued], axes: Axes, ci_prob: float)
 
 
 NOISIER = 0.5  # power of the likelihood under which noise counts as doubled
-MOST = 12  # slices, replicates or batches that are left out in turn, those with most runs first
+MOST = 12  # slices, replicates or batches that are left out in turn, those with most runs first; a fit each at worst
 LEFT = (names.SLICE, names.REPLICATE, names.BATCH)  # what is left out in turn
 MATTERS = 0.01  # share of the expected net benefit that keeping the plan must cost for the advice to count as another
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
@@ -325,7 +301,7 @@ def stability_of(plan: Decision, outcomes: xr.Dataset, *, refit: bool | Refits) 
     fit, net = plan.fit, outcomes[names.NET_BENEFIT]
 
     def again(made: Fit) -> xr.DataArray:
-        return alternative_outcomes(dataclasses.replace(plan, fit=made))[names.NET_BENEFIT]
+        return alternative_outcomes(replace(plan, fit=made))[names.NET_BENEFIT]
 
     bought = names.RECOMMENDED in net[names.PLAN].values and float(plan.advantage().mean()) > 0
     kept = names.RECOMMENDED if bought else names.NOTHING

@@ -21,10 +21,9 @@ from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit import advice, refit as fits, subprocess_fit
-from labelvalue.operate.refit.learners import runs_of
-from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
-from labelvalue.operate.store.folders import FITS, RUNS
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.refit.refit import runs_of
+from labelvalue.operate.store.batches import content_digest, frame_of, joined, tables_of
+from labelvalue.operate.store.folders import FITS, RUNS, ProjectFolder, load
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, input_error
 from labelvalue.report.numbers.numbers import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
@@ -113,7 +112,11 @@ def explain(project: ProjectFolder, *, budget: int | None, at: int | None, progr
     """Walk from the last advice but one to the last, one difference at a time; changes add up."""
     records = [record for record in project.ledger.records() if at is None or record.number <= at]
     (first, told), (last, tells) = _ends(records)
-    old, new = (_asked(project, fit, given) for fit, given in ((first, told), (last, tells)))
+    loaded = [(load(project.folder / FITS, fit), given) for fit, given in ((first, told), (last, tells))]
+    old, new = (
+        Asked(fit, None) if given is None else Asked(fit, given.content[advice.CASE_TEXT], given.content["settings"])
+        for fit, given in loaded
+    )
     labels = budget or max(default_budgets(new.fit))
     before = _values(old, labels)
     if told is not None:
@@ -140,13 +143,6 @@ def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tupl
         why = f"{len(passed)} fit{'' if len(passed) == 1 else 's'} published; a change needs two"
         raise input_error(why, "add a batch and run 'labelvalue refit DIR'")
     return (passed[-2], None), (passed[-1], None)
-
-
-def _asked(project: ProjectFolder, record: Record, given: Record | None) -> Asked:
-    fit = fits.load(project.folder / FITS, record)
-    if given is None:
-        return Asked(fit, None)
-    return Asked(fit, given.content[advice.CASE_TEXT], given.content["settings"])
 
 
 def _steps(
@@ -183,13 +179,13 @@ def _steps(
     if mixed is not None:
         here = dataclasses.replace(here, case=mixed)
         yield PRICE, here
-    if mixed is None or mixed != _plain(new.case) or here.settings != new.settings:
+    if mixed is None or mixed != advice.with_key(new.case, "name", "").to_toml() or here.settings != new.settings:
         yield CASE, new
 
 
 def _specs(project: ProjectFolder, earlier: Record, later: Record) -> Iterator[tuple[str, dict[str, Any], xr.Dataset]]:
     """Each specification on the way, with its runs."""
-    old, new = (_spec(project, record) for record in (earlier, later))
+    old, new = (fits.read_spec(project.folder / FITS, record) for record in (earlier, later))
     here = copy.deepcopy(old)
     if old["code"] != new["code"]:
         here["code"] = new["code"]
@@ -236,14 +232,10 @@ def _arrivals(
         yield LEARNER, _runs(project, new, {})
 
 
-def _spec(project: ProjectFolder, record: Record) -> dict[str, Any]:
-    return fits.read_spec(project.folder / FITS, record)
-
-
 def _runs(project: ProjectFolder, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
     """The runs of a specification, some batches of which lie where they had been forecast."""
     batches = [Batch(**batch) for batch in spec["batches"]]
-    tables = read_tables(project.folder / RUNS, batches)
+    tables = tables_of(project.folder / RUNS, batches)
     for place, batch in enumerate(batches):
         if batch.content in strange:
             moved = as_forecast(frame_of(tables[place]), batch.metric, strange[batch.content])
@@ -257,10 +249,6 @@ def _fitted(project: ProjectFolder, spec: Mapping[str, Any], runs: xr.Dataset, p
         return subprocess_fit.fit_in_subprocess(
             Path(place), runs, fits.without_backtest(spec), **most, progress=progress
         )
-
-
-def _plain(text: str) -> str:
-    return advice.with_key(text, "name", "").to_toml()
 
 
 def _with_prices(old: str, new: str) -> str | None:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelvalue import names
 from labelvalue.numerals import counted, estimated, readable
-from labelvalue.operate.store.current_batches import brought, current_batches, unseen
-from labelvalue.operate.store.folders import RUNS
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.folders import RUNS, ProjectFolder, brought, current_batches, unseen
 from labelvalue.operate.store.records import ANNOTATIONS, TOLD as TOLD_CASE, Record
 from labelvalue.printing import visible, wrapped
 from labelvalue.problems import InputError, Problem, did_you_mean

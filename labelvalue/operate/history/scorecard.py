@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case.learners import joined, learner_names
+from labelvalue.decisions.case.costs import joined, learner_names
 from labelvalue.forecast.backtesting.backtesting import REPEATS, RULES, measured_now, model_samples, rule_samples
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, significant
 from labelvalue.operate.refit.advice import CASE_SHA, CASE_TEXT, PLAN, WIDTH
-from labelvalue.operate.refit.triggers import surprise_of
-from labelvalue.operate.store.current_batches import current_batches
+from labelvalue.operate.store.folders import current_batches
 from labelvalue.operate.store.records import Record
 from labelvalue.reading import parse_toml
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, UPPER
@@ -93,20 +93,16 @@ def forecast_batch(
     return cells, samples
 
 
-def measured_samples(cells: pd.DataFrame, samples: np.ndarray, seed: int) -> np.ndarray:
-    """Add to a forecast of mean errors what their measurement adds.
-
-    Shapes: ``samples`` (cell, sample); gives the same.
-    """
-    return add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), seed)
+def by_curve[Values: (xr.DataArray, xr.Dataset)](fit: Fit, values: Values) -> Values:
+    """Lay values out by slice, learner and suite first, where the fit has one of these too."""
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    whole = values.expand_dims({dim: found for dim, found in only.items() if dim not in values.dims})
+    return whole.transpose(*CURVE, ...)
 
 
 def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
     """Forecast the error of every curve once a plan's labels are there, as plain values to be frozen."""
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
-    position = fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]
-    position = position.expand_dims({d: found for d, found in only.items() if d not in position.dims})
-    table = position.transpose(*CURVE).to_dataframe().reset_index()
+    table = by_curve(fit, fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]).to_dataframe().reset_index()
     own = table[names.SLICE].map(lambda name: plan.get(str(name), 0))
     labels = table[names.LABELS_NOW] + own
     other = table[names.OTHER_LABELS_NOW] + sum(plan.values()) - own
@@ -120,10 +116,7 @@ def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def expected_now(fit: Fit) -> pd.Series:
     """Return the expected error of each curve at its labels now."""
-    mean = fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)
-    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
-    mean = mean.expand_dims({dim: found for dim, found in only.items() if dim not in mean.dims})
-    return mean.transpose(*CURVE).to_series()
+    return by_curve(fit, fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)).to_series()
 
 
 def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
@@ -131,9 +124,13 @@ def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
     keep = np.linspace(0, samples.shape[1] - 1, min(KEPT_DRAWS, samples.shape[1])).astype(int)
     kept = []
     for row, drawn in zip(_rows(cells), samples, strict=True):
-        quantiles = dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
-        kept.append({**row, "quantiles": quantiles, "draws": drawn[keep].tolist()})
+        kept.append({**row, "quantiles": quantiles_of(drawn), "draws": drawn[keep].tolist()})
     return kept
+
+
+def quantiles_of(drawn: np.ndarray) -> dict[str, float]:
+    """Quantiles of draws as records keep them."""
+    return dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
 
 
 def scored(
@@ -217,6 +214,30 @@ def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
         | {names.LABELS: float(row[names.LABELS]), names.RUN_COUNT: int(row[names.RUN_COUNT])}
         for row in table.to_dict("records")
     ]
+
+
+OUTERMOST = 10  # samples so far out that counting them says little
+
+
+def surprise_of(samples: np.ndarray, truth: np.ndarray) -> float:
+    """Say how little a forecast expected what was measured.
+
+    Shapes: ``samples`` (cell, sample), ``truth`` (cell,).
+    """
+    least = np.finfo(float).tiny
+    logs, measured = np.log(np.maximum(samples, least)), np.log(np.maximum(truth, least))
+    single = _two_sided(logs, measured)
+    together = _two_sided(logs.mean(axis=0)[None], measured.mean()[None])
+    return float(min(1.0, 2.0 * min(single.size * single.min(), together.min())))
+
+
+def _two_sided(samples: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """p-value of each row; beyond the outermost samples from a normal distribution of their mean and spread."""
+    below = ((samples < measured[:, None]).sum(axis=1) + 0.5) / (samples.shape[1] + 1.0)
+    counted = 2.0 * np.minimum(below, 1.0 - below)
+    spread = np.maximum(samples.std(axis=1), np.finfo(float).tiny)
+    normal = 2.0 * scipy.special.ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
+    return np.where(counted < OUTERMOST / samples.shape[1], np.minimum(normal, counted), counted)
 
 
 def widened(samples: np.ndarray, factor: float) -> np.ndarray:

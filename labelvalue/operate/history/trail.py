@@ -14,14 +14,22 @@ from labelvalue.operate.history.assets import assets_of
 from labelvalue.operate.history.descriptions import describe_records, notes
 from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
-from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
-from labelvalue.operate.refit.refit import gain_forecast, load
+from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of
+from labelvalue.operate.refit.refit import gain_forecast
 from labelvalue.operate.store.batches import check_files
-from labelvalue.operate.store.current_batches import current_annotations, current_batches
-from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
-from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
+from labelvalue.operate.store.folders import (
+    FITS,
+    REPORTS,
+    RUNS,
+    ProjectFolder,
+    check_folder,
+    current_batches,
+    load,
+    manifest_digest,
+    published,
+)
+from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed, digest_file
 from labelvalue.operate.store.ledger import Ledger
-from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import ANNOTATIONS, SHA, Batch, Record
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed, quote
 from labelvalue.reading import parse_toml
@@ -60,9 +68,6 @@ def tested_register(project: ProjectFolder) -> pd.DataFrame:
         return table
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
-    from labelvalue.operate.refit.advice import asked_of
-    from labelvalue.operate.refit.refit import load
-    from labelvalue.operate.store.folders import FITS
     from labelvalue.report.numbers.alternatives import quality_numbers
     from labelvalue.report.numbers.plan import plan_numbers, records, what_if_numbers
 
@@ -104,22 +109,18 @@ def _consequence(other: Mapping[str, Any], last: Mapping[str, Any]) -> str:
 
 
 def _settings(project: ProjectFolder) -> Iterator[dict[str, Any]]:
+    source = "labelvalue.toml"
     for name, labels in project.configuration.labels_now.items():
-        yield {
-            "id": f"labels_now/{name}",
-            "text": f"slice {name!r} has {labels:,} labels today",
-            "source": "labelvalue.toml",
-            "value": labels,
-            "if_wrong": "gains of this slice are counted from another place on its curve",
-        }
+        wrong = "gains of this slice are counted from another place on its curve"
+        yield _row(f"labels_now/{name}", f"slice {name!r} has {labels:,} labels today", source, labels, wrong)
     for name, share in project.configuration.fit.discount.items():
-        yield {
-            "id": f"fit.discount/{name}",
-            "text": f"runs of batch {name!r} count for a share of their likelihood",
-            "source": "labelvalue.toml",
-            "value": share,
-            "if_wrong": "old runs pull too much, or too little is learned from them",
-        }
+        wrong = "old runs pull too much, or too little is learned from them"
+        text = f"runs of batch {name!r} count for a share of their likelihood"
+        yield _row(f"fit.discount/{name}", text, source, share, wrong)
+
+
+def _row(*cells: Any) -> dict[str, Any]:
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str, Any]]:
@@ -129,13 +130,12 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
     tested = {item["key"]: item for item in last["assumptions"]}
     where = f"the case, {file}" if file else "the case of the last advice"
     for key, value, reason in leaves(parse_toml(last[CASE_TEXT])):
-        yield {
-            "id": f"case/{key}",
-            "text": f"the case says {key}",
-            "source": _annotated(key, last) or where + (f"; reason: {reason}" if reason else ""),
-            "value": value if isinstance(value, str | int | float) else quantity_text(value),
-            "if_wrong": _consequence(tested[key], last) if key in tested else _untested(key),
-        }
+        source = _annotated(key, last) or where + (f"; reason: {reason}" if reason else "")
+        stated = value if isinstance(value, str | int | float) else quantity_text(value)
+        # What is varied nothing yet is computed for the page, and where the register is asked for.
+        untested = f"{NOT_TESTED}: {why_untested(key)}" if key in LABELS_OF else NOT_TESTED
+        wrong = _consequence(tested[key], last) if key in tested else untested
+        yield _row(f"case/{key}", f"the case says {key}", source, stated, wrong)
 
 
 def _annotated(key: str, last: Mapping[str, Any]) -> str:
@@ -147,29 +147,18 @@ def _annotated(key: str, last: Mapping[str, Any]) -> str:
     return f"{names.FROM_ANNOTATIONS}, batch {batches}, record {told['record']}"
 
 
-def _untested(key: str) -> str:
-    """Of a number that is varied nothing yet: it is computed for the page, and where the register is asked for."""
-    return f"{NOT_TESTED}: {why_untested(key)}" if key in LABELS_OF else NOT_TESTED
-
-
 def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
     """Every prior of the published fit, with where it is from."""
     if record is None:
         return
-    from labelvalue.operate.refit.refit import load
-
     fit = load(project.folder / "fits", record)
     flags = {name for held in fit.diagnostics.flags.values() for name in held}
     leans = names.MOSTLY_ASSUMPTION in flags
     for name, prior in fit.model.priors.as_dict().items():
         said = "; some slices rest mostly on priors" if leans else ""
-        yield {
-            "id": f"prior/{name}",
-            "text": prior.get("meaning", ""),
-            "source": prior.get("source", ""),
-            "value": f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})",
-            "if_wrong": f"curves are drawn to another middle{said}",
-        }
+        drawn = f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})"
+        wrong = f"curves are drawn to another middle{said}"
+        yield _row(f"prior/{name}", prior.get("meaning", ""), prior.get("source", ""), drawn, wrong)
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -208,9 +197,8 @@ def verify(project: ProjectFolder, head: str | None, reproduce: bool = False) ->
             f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
             "Fix: restore the ledger from a backup."
         )
-    of_runs = [Batch.of(record) for record in records if record.kind == "batch"]
-    annotated = [one for record in records for one in current_annotations([record])]
-    collections.deque(check_files(project.folder / RUNS, [*of_runs, *annotated]), maxlen=0)
+    batches = [Batch.of(record) for record in records if record.kind in ("batch", ANNOTATIONS)]
+    collections.deque(check_files(project.folder / RUNS, batches), maxlen=0)
     for record in records:
         if record.kind == "fit":
             folder = project.folder / FITS / record.content["fit"]

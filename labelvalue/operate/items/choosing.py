@@ -14,6 +14,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.errors import of_leader
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin
+from labelvalue.forecast.backtesting.scores import add_truth_noise
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
@@ -44,12 +45,18 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
-from labelvalue.operate.refit.refit import load
-from labelvalue.operate.store.current_batches import check_trained, current_batches
-from labelvalue.operate.store.folders import FITS, inside, published
-from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.folders import (
+    FITS,
+    ProjectFolder,
+    check_trained,
+    current_batches,
+    inside,
+    load,
+    published,
+)
 from labelvalue.operate.store.records import Record
-from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
+from labelvalue.problems import InputError, input_error
+from labelvalue.settings import Checks
 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
@@ -253,7 +260,7 @@ class Order:
 def current(project: ProjectFolder) -> Record:
     """Return the advice on the published fit by the case and the settings as they stand."""
     configuration, records = project.configuration, project.ledger.records("fit", "advice")
-    last, text = published(records), case_text(project.folder, configuration)
+    last, text = published(records), case_text(project)
     asked = (None if last is None else last.content["fit"], text, dataclasses.asdict(configuration.plan))
     told = [record for record in records if record.kind == "advice"]
     if told and asked == (told[-1].content["fit"], told[-1].content[CASE_TEXT], told[-1].content["settings"][PLAN]):
@@ -279,16 +286,10 @@ def order_of(decision: Decision | ProjectFolder) -> Order:
 
 def _wanted(of: Order, wanted: Mapping[str, int] | None) -> dict[str, int]:
     """Items of each slice: those asked for, or the decision's."""
-    known = [str(name) for name in of.fit.slices]
-    unknown = [
-        Problem(
-            column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
-        )
-        for name in wanted or {}
-        if name not in known
-    ]
-    if unknown:
-        raise InputError(unknown)
+    checks = Checks()
+    for name in wanted or {}:
+        checks.known("wanted", "slice", name, map(str, of.fit.slices))
+    checks.finish()
     counts = dict(of.items) if wanted is None else {name: n for name, n in wanted.items() if n}
     if not counts:
         why = f"the decision is to {of.advice}: no training labels are bought"
@@ -305,13 +306,14 @@ def _ways(
         return {}, ["items are drawn at random: the runs tried no other strategy"]
     now = of_leader(fit, case, fit.position[names.LABELS_NOW])
     known = QUERIES | dict(own)
+    mute = ASK_PROBABILITIES if lacking_probabilities({"": estimator}) else ()  # what cannot be asked
     ways, notes = {}, []
     for name, count in counts.items():
         at = {names.SLICE: name}
         worth = of_leader(fit, case, strategy_efficiency(fit, [int(now.sel(at)) + count]).squeeze(names.LABELS))
         worth = worth.sel({d: v for d, v in at.items() if d in worth.dims})
         mean, pays = worth.mean(names.SAMPLE), (worth > 1).mean(names.SAMPLE)
-        tried = [str(s) for s in worth[names.STRATEGY].values if str(s) in known and _can(str(s), estimator, own)]
+        tried = [s for s in worth[names.STRATEGY].values.astype(str) if s in known and (s in own or s not in mute)]
         best = max(tried, key=lambda s: float(mean.sel({names.STRATEGY: s})), default=None)
         if best is None:
             notes.append(f"{name}: at random, since no strategy of the runs can choose from a pool")
@@ -324,13 +326,6 @@ def _ways(
         if chance >= PAYS:
             ways[name] = (best, known[best])
     return ways, notes
-
-
-def _can(strategy: str, estimator: Any, own: Mapping[str, Strategy]) -> bool:
-    """Whether an estimator can be asked what a strategy asks."""
-    if strategy in own:
-        return True
-    return not (strategy in ASK_PROBABILITIES and lacking_probabilities({"": estimator}))
 
 
 BEFORE, GAIN, CAME, INSIDE = "before", "gain", "came", "inside"
@@ -409,7 +404,7 @@ def realised(
 
 def _compared(origin: Origin, fit: Fit, called: str) -> pd.DataFrame:
     cells, samples = scorecard.forecast_batch(fit, origin)
-    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
+    samples = add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), fit.settings["random_seed"])
     table = cells.reset_index()
     now = scorecard.expected_now(fit).reindex(pd.MultiIndex.from_frame(table[CURVE])).to_numpy()
     low, high = np.quantile(samples, TAILS, axis=1)

@@ -93,10 +93,6 @@ def push_queue(found: pd.DataFrame, address: str) -> None:
         raise input_error(why, "see in the project which are there before pushing again")
 
 
-def _csv(found: pd.DataFrame) -> str:
-    return guard_cells(found).to_csv(index=False)
-
-
 def _label_studio(found: pd.DataFrame) -> str:
     rows = _records(found)
     return json.dumps([{"data": own | about} for about, own in rows], ensure_ascii=False, indent=1)
@@ -115,14 +111,6 @@ def _argilla(found: pd.DataFrame) -> str:
         for about, own in _records(found)
     ]
     return json.dumps(rows, ensure_ascii=False, indent=1)
-
-
-def _doccano(found: pd.DataFrame) -> str:
-    return _lines({TEXT: _as_text(own), "label": [], **about} for about, own in _records(found))
-
-
-def _prodigy(found: pd.DataFrame) -> str:
-    return _lines({TEXT: _as_text(own), "meta": about} for about, own in _records(found))
 
 
 def _lines(rows: Any) -> str:
@@ -145,7 +133,7 @@ def _as_text(own: Mapping[str, Any]) -> str:
 FORMATS: Mapping[str, Callable[[pd.DataFrame], str]] = {
     "label-studio": _label_studio,
     "argilla": _argilla,
-    "doccano": _doccano,
-    "prodigy": _prodigy,
-    "csv": _csv,
+    "doccano": lambda found: _lines({TEXT: _as_text(own), "label": [], **about} for about, own in _records(found)),
+    "prodigy": lambda found: _lines({TEXT: _as_text(own), "meta": about} for about, own in _records(found)),
+    "csv": lambda found: guard_cells(found).to_csv(index=False),
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +23,8 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import current_annotations, unseen
-from labelvalue.operate.store.folders import LEDGER, inside
-from labelvalue.operate.store.identity import advice_digest, digest_of
-from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.folders import ProjectFolder, current_batches, inside, unseen
+from labelvalue.operate.store.identity import advice_digest, digest_bytes, digest_of
 from labelvalue.operate.store.records import ANNOTATIONS, TOLD
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
@@ -42,21 +38,17 @@ SPENT = "spent"  # on all batches, where a rule of the case is about it
 WIDTH = "width"  # by which the scorecard multiplied the spread of what is uncertain about curves
 
 
-def case_digest(text: str) -> str:
-    """Return the SHA-256 of a case, by which records name it."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def case_text(folder: Path, configuration: Configuration) -> str | None:
+def case_text(project: ProjectFolder) -> str | None:
     """Return the case of a project as text, annotations counted; ``None`` where the project names none."""
-    return case_told(folder, configuration)[0]
+    return case_told(project)[0]
 
 
-def case_told(folder: Path, configuration: Configuration) -> tuple[str | None, dict[str, Any]]:
+def case_told(project: ProjectFolder) -> tuple[str | None, dict[str, Any]]:
     """Return the case of a project with what its annotations tell, and which keys these are, from which record."""
+    configuration = project.configuration
     if configuration.case is None:
         return None, {}
-    text, records = read_text(inside(folder, configuration.case)), Ledger(folder / LEDGER).records(ANNOTATIONS, "batch")
+    text, records = read_text(inside(project.folder, configuration.case)), project.ledger.records(ANNOTATIONS, "batch")
     told = [record for record in records if record.kind == ANNOTATIONS]
     if not told:
         return text, {}
@@ -65,18 +57,23 @@ def case_told(folder: Path, configuration: Configuration) -> tuple[str | None, d
     made, keys = filled(stated, found, configuration.annotations.pay_per_hour, slices)
     if not keys:
         return text, {}
-    standing = [batch.name for batch in current_annotations(records)]
+    standing = [batch.name for batch in current_batches(records, ANNOTATIONS)]
     return as_text(made), {"record": told[-1].number, "batches": standing, "keys": keys}
 
 
 def case_for(text: str, fit: Fit, latest: Sequence[str], spent: float | None = None) -> Case:
     """Read a case, and check it against a fit; where it names no learner, the latest decides."""
-    case = _after(parse_case(text, file="case"), spent)
-    if not case.learner and names.LEARNER in fit.position.dims:
-        there = [name for name in latest if name in fit.position[names.LEARNER].values]
-        case = dataclasses.replace(case, learner=there[-1] if there else "")
+    case = with_latest(_after(parse_case(text, file="case"), spent), fit.settings["learners"], latest)
     case.check(fit)
     return case
+
+
+def with_latest(case: Case, learners: Sequence[str], latest: Sequence[str]) -> Case:
+    """Return a case with the latest of several learners, where it names none."""
+    if case.learner or len(learners) < 2:
+        return case
+    there = [name for name in latest if name in learners]
+    return dataclasses.replace(case, learner=there[-1] if there else "")
 
 
 def _after(case: Case, spent: float | None) -> Case:
@@ -116,7 +113,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
         "fit": fit_id,
         INPUTS: inputs_digest(fit_id, text, settings),
         CASE_TEXT: text,
-        CASE_SHA: case_digest(text),
+        CASE_SHA: digest_bytes(text.encode()),
         "settings": settings,
         "code": advice_digest(),
         **_described(made),
@@ -130,12 +127,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     """Make a recorded advice again from its inputs."""
-    return outcome(*asked_of(fit, content), **content["settings"]["plan"])
-
-
-def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str, Any]:
-    """Decide, and say what it brings in plain values."""
-    return _described(decide(fit, case, max_labels, lot=lot))
+    return _described(decide(*asked_of(fit, content), **content["settings"]["plan"]))
 
 
 def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
@@ -238,7 +230,7 @@ def _other(
     case = _after(with_key(text, item["key"], item["alternative"]), settings[SPENT])
     if not case.learner and found.get("learner"):
         case = dataclasses.replace(case, learner=found["learner"])
-    other = outcome(fit, case, **settings["plan"])
+    other = _described(decide(fit, case, **settings["plan"]))
     return {
         "id": item["id"],
         "key": item["key"],

@@ -1,61 +1,103 @@
-"""The arrival of a batch: checked, kept, and set against what was forecast for it, in one stroke."""
+"""The arrival of a batch, of runs or annotations: checked, kept, and set against what was forecast for it; or tried."""
 
 from __future__ import annotations
 
+import collections
+import functools
 import os
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.case.annotated import told_by
+from labelvalue.decisions.case.case import as_text
+from labelvalue.forecast.backtesting.scores import add_truth_noise
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model.fitting.result import Fit
+from labelvalue.observe.exports.annotations import add_annotations, load_annotations, settled, write_annotations
 from labelvalue.observe.simulate.protocol import read_protocol
+from labelvalue.observe.table.delimited import MAX_BYTES
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.assets import digest_of_case, training_pays, unit_worth
-from labelvalue.operate.refit import annotated, triggers
+from labelvalue.operate.history.assets import triggered, unit_worth
 from labelvalue.operate.refit.advice import MILESTONES, PLAN
-from labelvalue.operate.refit.refit import load
-from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
+from labelvalue.operate.refit.refit import fit_spec, gather
+from labelvalue.operate.store.batches import (
+    Joint,
+    check_files,
+    content_digest,
+    describe,
+    joined,
+    packed,
+    store,
+    table_of,
+    tables_of,
+)
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import (
+from labelvalue.operate.store.folders import (
+    FITS,
+    RUNS,
+    ProjectFolder,
     brought,
     check_trained,
-    current_annotations,
     current_batches,
+    inside,
+    load,
+    published,
+    scores_since_published,
     unseen,
 )
-from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published, scores_since_published
-from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.operate.store.records import ANNOTATIONS, Batch, Record
+from labelvalue.operate.store.identity import digest_bytes
+from labelvalue.operate.store.records import ANNOTATIONS, BATCH_FILE, CONTENT, NOTED, SUPERSEDES, TOLD, Batch, Record
 from labelvalue.problems import StorageError, input_error, quote
+from labelvalue.reading import open_regular
+from labelvalue.report.numbers.tables import default_budgets
+
+type Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
 FROZEN = "frozen"  # the record that froze what is forecast: of a plan, or of the fit
+MARKS = {names.ITEM, names.ANNOTATOR}  # columns that a table of annotations has and one of runs has not
 
-if TYPE_CHECKING:
-    from labelvalue.model.fitting.result import Fit
-    from labelvalue.operate.store.project_folder import ProjectFolder
 
-    Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
+def are_annotations(given: Any) -> bool:
+    """Whether a table or the file of one holds annotations; one that cannot be read is not looked at any further."""
+    if isinstance(given, pd.DataFrame):
+        return {*given.columns} >= MARKS
+    if not isinstance(given, str | os.PathLike):
+        return False
+    try:
+        with open_regular(given, MAX_BYTES) as file:
+            if Path(given).suffix.lower() in (".parquet", ".pq"):
+                return {*pa.parquet.read_schema(file).names} >= MARKS
+            header = file.readline(10_000).decode("utf-8", errors="replace")
+    except (OSError, ValueError, pa.ArrowException):  # told by whoever reads all of it
+        return False
+    return {cell.strip().strip('"\ufeff') for cell in header.split(",")} >= MARKS
 
 
 def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
     """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
-    if annotated.are_annotations(runs):
+    if are_annotations(runs):
         _add_annotations(project, runs, name, supersede, cost)
         return
     configuration = project.configuration
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     chosen = _name(runs, name)
-    _check_protocol(project.folder, configuration, table)
+    _check_protocol(project, table)
     records = project.ledger.records("batch", "fit", "score", "advice", "forecast")
     batches = current_batches(records)
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
         return
-    _check_cost(cost)
+    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
+        raise input_error("no amount of money", "give what was paid, ≥ 0", column="cost", value=cost)
     file, content = packed(table)
     about = describe(table, chosen, file, getattr(replaced, "number", None), cost)
     check_trained([r for r in records if r.content.get(names.BATCH) != chosen], about[names.TRAINED])
@@ -71,38 +113,43 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
         Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"
     ]
     new = [brought(project.folder / RUNS, r) for r in unseen(records, last) if r.content[names.BATCH] != chosen]
-    found = triggers.evaluate([*new, about], configuration.triggers, last, fresh)
-    found += training_pays(project.folder, configuration, last, [*new, about], factor)
-    inputs = triggers.inputs_of(last, fresh, factor, digest_of_case(project.folder, configuration))
+    found, inputs = triggered(project, last, [*new, about], fresh, factor)
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
     store(project.folder / RUNS, file, content)
-    project.ledger.append(in_force(project.ledger, configuration, entries))
+    project.append(configuration, entries)
 
 
 def _add_annotations(project: ProjectFolder, given: Any, name: str | None, supersede: bool, cost: float | None) -> None:
-    """Record a batch of annotations, unless it is in already."""
+    """Record a batch of annotations, unless it is in already, with what all that stand tell together."""
     chosen = _name(given, name)
     if cost is not None:
         raise input_error("annotations have no cost here", "give it with the batch of runs", column="cost", value=cost)
-    table = annotated.annotations_table(given)
-    standing = current_annotations(project.ledger.records(ANNOTATIONS))
-    replaced = _replaced(standing, chosen, annotated.content_of(table), supersede)
-    if not isinstance(replaced, str):
-        annotated.record(project, table, chosen, replaced)
-
-
-def together(
-    project: ProjectFolder,
-    records: Sequence[Record],
-    others: Sequence[Batch],
-    last: Fit | None,
-    runs: xr.Dataset,
-    name: str,
-) -> xr.Dataset:
-    """Put one more batch of runs beside those that stand, under a name; nothing is written."""
-    file, content = packed(runs)
-    about = describe(runs, name, file, None)
-    return _joined(project, records, others, last, Batch(0, name, about["content"], file, about), content, "")
+    table = settled(given) if isinstance(given, pd.DataFrame) else load_annotations(given)
+    digest = digest_bytes(table.to_csv(index=False).encode())  # of what it says
+    standing = current_batches(project.ledger.records(ANNOTATIONS), ANNOTATIONS)
+    replaced = _replaced(standing, chosen, digest, supersede)
+    if replaced == "same":
+        return
+    with tempfile.TemporaryDirectory() as place:
+        packed_table = write_annotations(table, Path(place) / "annotations.parquet").read_bytes()
+    file, folder = f"{digest_bytes(packed_table)}.parquet", project.folder / RUNS
+    beside = [batch for batch in standing if batch.name != chosen]
+    collections.deque(check_files(folder, beside), maxlen=0)
+    others = [load_annotations(folder / batch.file) for batch in beside]
+    every = functools.reduce(lambda old, new: add_annotations(old, new)[0], [*others, table])
+    told, notes = told_by(every, None, 0)
+    about = {
+        names.BATCH: chosen,
+        CONTENT: digest,
+        BATCH_FILE: file,
+        SUPERSEDES: getattr(replaced, "number", None),
+        "rows": len(table),
+        "beside": [batch.number for batch in beside],
+        TOLD: as_text(told),
+        NOTED: notes,
+    }
+    store(folder, file, packed_table)
+    project.append(project.configuration, [(ANNOTATIONS, about)])
 
 
 def _joined(
@@ -127,15 +174,10 @@ def _name(runs: Runs, given: str | None) -> str:
     return given
 
 
-def _check_cost(cost: float | None) -> None:
-    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
-        raise input_error("no amount of money", "give what was paid, ≥ 0", column="cost", value=cost)
-
-
-def _check_protocol(folder: Path, configuration: Configuration, runs: xr.Dataset) -> None:
-    if configuration.protocol is None:
+def _check_protocol(project: ProjectFolder, runs: xr.Dataset) -> None:
+    if project.configuration.protocol is None:
         return
-    wanted = read_protocol(inside(folder, configuration.protocol)).id
+    wanted = read_protocol(inside(project.folder, project.configuration.protocol)).id
     others = sorted({*runs[names.PROTOCOL].values.tolist()} - {wanted})
     if others:
         found = ", ".join(quote(other) for other in others)
@@ -206,7 +248,51 @@ def _scores(
     by = [plans[-1].number if planned else without[-1].number for planned in cells.pop("planned")]
     kept = [cell | {FROZEN: number} for cell, number in zip(scorecard.frozen(cells, samples), by, strict=True)]
     made = {"of": names.BATCH, **link, scorecard.CELLS: kept}
-    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
-    now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
+    samples = add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), fit.settings["random_seed"])
+    now, money = scorecard.expected_now(fit), unit_worth(project, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)
     return [("forecast", made), ("score", {**link, **scored}), *judged]
+
+
+BEFORE, AFTER = "before", "after"
+SD_BEFORE, SD_AFTER = "sd_before", "sd_after"
+NEW = "the batch that is previewed"
+UNREAD = "unread"  # stands for the digest of runs where nothing hangs on it
+
+
+def preview(project: ProjectFolder, runs: Runs, *, progress: bool = True) -> pd.DataFrame:
+    """Fit all batches that stand and one more."""
+    records, configuration = project.ledger.records("batch", "fit"), project.configuration
+    before = project.published if published(records) is not None else None
+    if before is None:
+        raise input_error("no fit is published to start from", "run 'labelvalue refit DIR'")
+    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
+    batches = current_batches(records)
+    if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
+        raise input_error(f"these runs are in already, as batch {quote(same)}", "preview runs that are not")
+    spec = gather(Joint(project.folder / RUNS, batches, UNREAD), configuration).spec
+    file, content = packed(table)
+    about = describe(table, NEW, file, None)
+    more = Batch(0, NEW, about["content"], file, about)
+    after = fit_spec(_joined(project, records, batches, before, more, content, ""), spec, progress=progress)
+    labels = max(default_budgets(before))
+    found = pd.concat([_moments(before, labels), _moments(after, labels)], axis=1)
+    found.columns = [BEFORE, SD_BEFORE, AFTER, SD_AFTER]
+    made = found[[BEFORE, AFTER, SD_BEFORE, SD_AFTER]].reset_index()
+    made.attrs = {
+        names.BUDGET: labels,
+        "verdict": after.diagnostics.verdict,
+        "reasons": list(after.diagnostics.reasons),
+    }
+    return made
+
+
+def _moments(fit: Fit, labels: int) -> pd.DataFrame:
+    """Means and standard deviations of gain and elasticity, by quantity and curve."""
+    gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
+    parts = {}
+    for quantity, draws in ((names.GAIN, gain), (names.ELASTICITY, fit.posterior[names.ELASTICITY])):
+        whole = scorecard.by_curve(fit, draws).reset_coords(drop=True)
+        moments = {"mean": whole.mean(names.SAMPLE), "sd": whole.std(names.SAMPLE)}
+        parts[quantity] = xr.Dataset(moments).to_dataframe()[["mean", "sd"]]
+    return pd.concat(parts, names=["quantity"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from labelvalue.operate.history.scorecard import DELIVERED, PROMISED
 from labelvalue.operate.project import Project
 from labelvalue.operate.refit.outcome import last_gain
 from labelvalue.operate.store.folders import LEDGER
-from labelvalue.problems import BusyError, InputError, Problem, StorageError, input_error
+from labelvalue.problems import BusyError, StorageError, input_error
+from labelvalue.settings import Checks
 
 Backend = Literal["joblib", "dask"]
 COLUMNS = (
@@ -111,15 +112,14 @@ def projects_in(root: Path) -> list[Path]:
 
 
 def _check(backend: str, scheduler: str | None, n_jobs: int) -> None:
-    problems = []
+    checks = Checks()
     if backend not in ("joblib", "dask"):
-        problems.append(Problem(column="backend", value=backend, why="unknown", fix="joblib or dask"))
+        checks.wrong("backend", "unknown", "joblib or dask", backend)
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        problems.append(Problem(column="n_jobs", value=n_jobs, why="no number of jobs", fix="give 1 or more, or -1"))
+        checks.wrong("n_jobs", "no number of jobs", "give 1 or more, or -1", n_jobs)
     if scheduler is not None and backend != "dask":
-        problems.append(Problem(column="scheduler", value=scheduler, why="it is of dask", fix="choose backend 'dask'"))
-    if problems:
-        raise InputError(problems)
+        checks.wrong("scheduler", "it is of dask", "choose backend 'dask'", scheduler)
+    checks.finish()
 
 
 def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> dict[str, Any]:
@@ -132,7 +132,8 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
         advice = made.advice or {}
         row |= {"exit_code": made.exit_code, "verdict": made.verdict, "state": made.state, "new": made.new}
         row |= {"fit": made.fit, "advice": advice.get("advice"), "page": made.page}
-        row |= {"money_left": _money_left(advice.get("guardrails", ())), "unit": advice.get(names.UNIT, "")}
+        left = (float(rule["limit"]) for rule in advice.get("guardrails", ()) if rule["rule"] == MAXIMUM_SPEND)
+        row |= {"money_left": next(left, None), "unit": advice.get(names.UNIT, "")}
         row |= {"why": "; ".join((*made.reasons, *made.stops)), **last_gain(project.scorecard())}
     except BusyError as error:
         row |= {"exit_code": BUSY, "why": str(error)}
@@ -143,20 +144,6 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
     return row | {"seconds": round(time.monotonic() - start, 3)}
 
 
-def _money_left(rules: Sequence[Mapping[str, Any]]) -> float | None:
-    """What may be spent yet, where the case says how much all batches may cost."""
-    return next((float(rule["limit"]) for rule in rules if rule["rule"] == MAXIMUM_SPEND), None)
-
-
-def _unfinished(name: str) -> dict[str, Any]:
-    """Return the row of a project whose worker died, and died again when it had the machine to itself, or was lost."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"project": name, "new": False}
-    return row | {
-        "exit_code": NOT_PUBLISHED,
-        "why": "the process that worked on it was killed, or its cluster lost. Fix: run again, with more memory",
-    }
-
-
 def _rows(calls: Sequence[tuple[str, str, bool, bool]], backend: str, scheduler: str | None, n_jobs: int) -> list[dict]:
     """Work on every project where the backend says, a row each in their order.
 
@@ -165,7 +152,9 @@ def _rows(calls: Sequence[tuple[str, str, bool, bool]], backend: str, scheduler:
     found: dict[int, dict | None] = {}
     with _cluster(n_jobs) if backend == "dask" and scheduler is None else contextlib.nullcontext(scheduler) as address:
         found |= choose_engine(lambda number: (refit_one, calls[number]), len(calls), None, n_jobs, address)
-    return [found[number] or _unfinished(name) for number, (_, name, *_) in enumerate(calls)]
+    why = "the process that worked on it was killed, or its cluster lost. Fix: run again, with more memory"
+    lost = dict.fromkeys(COLUMNS) | {"new": False, "exit_code": NOT_PUBLISHED, "why": why}
+    return [found[number] or lost | {"project": name} for number, (_, name, *_) in enumerate(calls)]
 
 
 @contextlib.contextmanager

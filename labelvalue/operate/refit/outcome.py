@@ -92,7 +92,9 @@ def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Recor
     cost = float(content[names.COST]["mean"])
     said = [record for record in decisions if record.content.get("advice_record") == number]
     found = []
-    for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
+    for one in parse_case(content[CASE_TEXT], file="case").approvals:
+        if not one.is_needed(cost):
+            continue
         own = [r for r in said if one.is_by(r.content["approver"])]
         agreed = bool(own) and alike(own[-1].content["verdict"], content["advice"])
         about = {"approver": one.approver, "above": one.above, "reason": one.reason}
@@ -183,8 +185,9 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
         yield shown
         return
     for row in table.to_dict("records"):
-        said = {key: readable(value) if isinstance(value, float) else value for key, value in row.items()}
-        head, *rest = (f"{key}: {value}" for key, value in said.items() if not _is_empty(row[key]))
+        told = {key: value for key, value in row.items() if value != "" and not pd.isna(value)}
+        said = (readable(value) if isinstance(value, float) else value for value in told.values())
+        head, *rest = (f"{key}: {value}" for key, value in zip(told, said, strict=True))
         yield wrapped(head)
         yield from (wrapped(f"  {text}", "    ") for text in rest)
 
@@ -198,10 +201,6 @@ def over_time_lines(table: pd.DataFrame) -> Iterator[str]:
         rate = "" if row[PER_MONEY] is None else f", {readable(row[PER_MONEY], 3)} per unit of money"
         worth = f"expected net benefit {readable(row[names.NET_BENEFIT])} {row[names.UNIT]}"
         yield f"{row['time'][:10]} advice {row['number']}, {row['advice']}: {worth}{rate}"
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and pd.isna(value))
 
 
 def summary_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -237,12 +236,12 @@ class Refit:
         Why, unless the verdict is ``ok``.
     published : str or None
         Id of the fit that is published now: this one, or where it did not pass, the one before.
-    state : {"PASS", "STOP", "INCONCLUSIVE"} or None
-        Of all rules of the case together; ``None`` where this fit is not published.
     triggers : tuple of mapping
         What called for the fit.
     calibration : mapping
         How past forecasts did, and the factor on the width of intervals.
+    state : {"PASS", "STOP", "INCONCLUSIVE"} or None
+        Of all rules of the case together; ``None`` where this fit is not published.
     reproduced : bool or None
         Whether a fit made again has the same draws; ``None`` where none was.
     page : str or None
@@ -265,12 +264,12 @@ class Refit:
     verdict: str
     reasons: tuple[str, ...]
     published: str | None
-    state: str | None
     triggers: tuple[Mapping[str, Any], ...]
     calibration: Mapping[str, Any]
-    reproduced: bool | None
-    page: str | None
-    notes: tuple[str, ...]
+    state: str | None = None
+    reproduced: bool | None = None
+    page: str | None = None
+    notes: tuple[str, ...] = ()
     advice: Mapping[str, Any] | None = None
     approvals: tuple[Mapping[str, Any], ...] = ()
     backtest: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -14,20 +13,21 @@ from labelvalue.model.hierarchy.specification import JOIN, Model, get_model, mod
 from labelvalue.model.prior.priors import Prior, Priors
 from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.operate.store.configuration import FILE, Configuration
-from labelvalue.operate.store.folders import inside
+from labelvalue.operate.store.folders import ProjectFolder, inside
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 
-def check_settings(folder: Path, configuration: Configuration, runs: xr.Dataset, latest: Sequence[str]) -> None:
+def check_settings(project: ProjectFolder, runs: xr.Dataset, latest: Sequence[str]) -> None:
     """Refuse settings that do not go with the runs, or that advice would stumble over after the fit."""
+    configuration = project.configuration
     known = {name: sorted({*runs[name].values.astype(str).tolist()}) for name in (names.SLICE, names.BATCH)}
     there = {name: sorted({*runs[name].values.astype(str).tolist()}) for name in (names.LEARNER, names.SUITE)}
     problems = [
         *_model_problems(configuration),
         *_unknown(names.LABELS_NOW, configuration.labels_now, "slice", known[names.SLICE]),
         *_unknown("fit.discount", configuration.fit.discount, "batch", known[names.BATCH]),
-        *_protocol_problems(folder, configuration),
-        *case_problems(folder, configuration, known[names.SLICE], there[names.LEARNER], there[names.SUITE], latest),
+        *_protocol_problems(project),
+        *case_problems(project, known[names.SLICE], there[names.LEARNER], there[names.SUITE], latest),
     ]
     if problems:
         raise InputError(problems)
@@ -73,40 +73,37 @@ def _unknown(key: str, given: Mapping[str, Any], what: str, known: Sequence[str]
             yield Problem(file=FILE, column=f"{key}.{name}", why=why, fix=f"one of {shown}")
 
 
-def _protocol_problems(folder: Path, configuration: Configuration) -> Sequence[Problem]:
-    if configuration.protocol is None:
+def _protocol_problems(project: ProjectFolder) -> Sequence[Problem]:
+    if project.configuration.protocol is None:
         return ()
     try:
-        read_protocol(inside(folder, configuration.protocol))
+        read_protocol(inside(project.folder, project.configuration.protocol))
     except InputError as error:
         return error.problems
     return ()
 
 
 def case_problems(
-    folder: Path,
-    configuration: Configuration,
+    project: ProjectFolder,
     slices: Sequence[str],
     learners: Sequence[str],
     suites: Sequence[str],
     latest: Sequence[str],
 ) -> Sequence[Problem]:
     """Say what keeps a project's case, and the assumptions on it, from being decided on."""
+    configuration = project.configuration
     if configuration.case is None:
         tested = [item for item in configuration.assumptions if "key" in item]
         fix = "name a case, or leave key and alternative out"
         return [_of_assumption(item, "there is no case that it could be a key of", fix) for item in tested]
     from labelvalue.decisions.case.case import misfits, parse_case
-    from labelvalue.operate.refit.advice import case_text, with_key
+    from labelvalue.operate.refit.advice import case_text, with_key, with_latest
 
     try:
-        text = case_text(folder, configuration)
-        case = parse_case(str(text), file=configuration.case)
+        text = case_text(project)
+        case = with_latest(parse_case(str(text), file=configuration.case), learners, latest)
     except InputError as error:
         return error.problems
-    if not case.learner and len(learners) > 1:
-        found = [name for name in latest if name in learners]
-        case = dataclasses.replace(case, learner=found[-1] if found else "")
     problems = [dataclasses.replace(p, file=configuration.case) for p in misfits(case, slices, learners, suites)]
     for item in configuration.assumptions:
         if "key" not in item:

@@ -13,17 +13,29 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.backtesting.trust import backtest_said, with_backtest
-from labelvalue.forecast.gains.curves import curve_dims
+from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting import fitting
+from labelvalue.model.fitting.data_checks import carry_over
 from labelvalue.model.fitting.result import Fit, draws_digest, load_fit
 from labelvalue.model.hierarchy.specification import model_source
 from labelvalue.model.prior.priors import Prior
+from labelvalue.numerals import TAILS
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit.preflight import model_of
 from labelvalue.operate.store.batches import Joint
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import AGAIN, check_folder, manifest_digest, new_folder, orphans
+from labelvalue.operate.store.folders import (
+    AGAIN,
+    LAYOUT,
+    NEWEST,
+    POSTERIOR_FILE,
+    check_fit,
+    load,
+    manifest_digest,
+    new_folder,
+    orphans,
+)
 from labelvalue.operate.store.identity import canonical, code_version, digest_of, id_of
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import StorageError
@@ -31,10 +43,8 @@ from labelvalue.reading import parse_json, read_text
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.storage import write_whole
 
-POSTERIOR_FILE = "posterior.nc"
 SPEC = "spec.json"
-KEY, LAYOUT = "key", "schema"
-NEWEST = 1  # layout of a fit's folder, in its manifest; a newer one is refused
+KEY = "key"
 DISCOUNT = "discount"  # share of its likelihood that an old batch counts for, by batch
 OK = "ok"
 PARTS = ("runs", "model", "fit", "code")  # of a specification; the record of a fit has the digest of each
@@ -168,18 +178,9 @@ def adopt(fits: Path, key: str, known: set[str]) -> Fit | None:
     if name not in orphans(fits, known):
         return None
     try:
-        return load_fit(fits / name / POSTERIOR_FILE) if _manifest(fits / name)[KEY] == key else None
+        return load_fit(fits / name / POSTERIOR_FILE) if check_fit(fits / name)[KEY] == key else None
     except StorageError:  # cut off or altered: it is made again, in its place
         return None
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """Check a fit's folder, and that its layout is one we know."""
-    facts = check_folder(folder)
-    if facts.get(LAYOUT, NEWEST) > NEWEST:
-        why = f"has layout {facts[LAYOUT]}, and this version knows up to {NEWEST}"
-        raise StorageError(f"{folder}: {why}. Fix: install the version that made it, or a newer one.")
-    return facts
 
 
 def read_spec(fits: Path, record: Record) -> dict[str, Any]:
@@ -193,15 +194,6 @@ def read_spec(fits: Path, record: Record) -> dict[str, Any]:
     if told != record.content["inputs"]:
         raise StorageError(f"{path}: is not what record {record.number} names. {AGAIN}.")
     return spec
-
-
-def load(fits: Path, record: Record) -> Fit:
-    """Load a recorded fit, after checking every file of its folder against the record."""
-    folder = fits / record.content["fit"]
-    _manifest(folder)
-    if manifest_digest(folder) != record.content["manifest"]:
-        raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
-    return load_fit(folder / POSTERIOR_FILE)
 
 
 def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -> dict[str, Any]:
@@ -239,11 +231,56 @@ def gain_forecast(fit: Fit, budgets: Sequence[int] | None, factor: float) -> dic
     cells = []
     for one, other in zip(plain, wide, strict=True):
         where: dict[str, Any] = {d: str(one[d].item()) for d in dims} | {names.BUDGET: int(one[names.BUDGET])}
-        quantiles = {name: _quantiles(drawn.values) for name, drawn in (("quantiles", one), ("widened", other))}
+        quantiles = {
+            name: scorecard.quantiles_of(drawn.values) for name, drawn in (("quantiles", one), ("widened", other))
+        }
         cells.append(where | quantiles | {"draws": one.values.ravel()[keep_draws].tolist()})
     return {"of": names.GAIN, scorecard.FACTOR: factor, scorecard.CELLS: cells}
 
 
-def _quantiles(drawn: np.ndarray) -> dict[str, float]:
-    values = np.quantile(drawn, scorecard.QUANTILES).tolist()
-    return dict(zip(map(str, scorecard.QUANTILES), values, strict=True))
+def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:
+    """Return the runs of some learners."""
+    return runs.isel({names.RUN: np.isin(runs[names.LEARNER].values.astype(str), list(learners))})
+
+
+def carried_over(together: Fit, alone: Fit, learner: str, labels: int) -> list[dict[str, Any]]:
+    """Compare what is known of a learner's gain from today's labels on, with old learners' runs and without."""
+    found = []
+    gain = predict_gain(together, [labels]).isel({names.BUDGET: 0})
+    narrow = _spread(gain.sel({names.LEARNER: learner}) if names.LEARNER in gain.dims else gain)
+    wide = _spread(_gain_from(alone, _now(together, learner), labels))
+    for name in sorted({*wide} & {*narrow}):
+        share = max(0.0, 1.0 - (narrow[name] / wide[name]) ** 2) if wide[name] > 0 else 0.0
+        found.append({names.SLICE: name, "with": narrow[name], "without": wide[name], "share": share})
+    return found
+
+
+def counted(together: Fit) -> dict[str, float] | None:
+    """Say for how much an old learner's curve counts in the new one's: the factor that the fit has learned."""
+    try:
+        factor = carry_over(together)
+    except ValueError:
+        return None
+    low, high = np.quantile(factor, TAILS)
+    return {"mean": float(factor.mean()), "low": float(low), "high": float(high), "prior": factor.attrs["prior"]}
+
+
+def _now(together: Fit, learner: str) -> xr.Dataset:
+    now = together.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]
+    return now.sel({names.LEARNER: learner}, drop=True) if names.LEARNER in now.dims else now
+
+
+def _gain_from(alone: Fit, now: xr.Dataset, labels: int) -> xr.DataArray:
+    """Gain of labels beyond a place that need not be where the fit's own runs end."""
+    known = [name for name in alone.slices if name in now[names.SLICE]]
+    now = now.sel({names.SLICE: known}).expand_dims({SIZE: 2}, axis=-1)
+    own = now[names.LABELS_NOW] + xr.DataArray([0, labels], dims=SIZE)
+    posterior = alone.posterior.sel({names.SLICE: known})
+    error = error_draws(posterior, alone, own, now[names.OTHER_LABELS_NOW])
+    return error.isel({SIZE: 0}) - error.isel({SIZE: 1})
+
+
+def _spread(gain: xr.DataArray) -> dict[str, float]:
+    spread = gain.std(names.SAMPLE)
+    spread = spread.mean([d for d in spread.dims if d != names.SLICE])
+    return {str(name): float(value) for name, value in zip(spread[names.SLICE].values, spread.values, strict=True)}

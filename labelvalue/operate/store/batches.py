@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import os
 import re
 import tempfile
@@ -22,7 +21,7 @@ from labelvalue.observe.table.delimited import MAX_BYTES, Limits
 from labelvalue.observe.table.files import ParquetRows, to_csv
 from labelvalue.observe.table.runs import read_runs, write_runs
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, MAX_ROWS
-from labelvalue.operate.store.folders import digest_bytes, digest_file
+from labelvalue.operate.store.identity import digest_bytes, digest_file
 from labelvalue.operate.store.records import BATCH_FILE, CONTENT, COUNTS, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 from labelvalue.reading import parse_toml, read_bytes
@@ -38,7 +37,7 @@ def content_digest(runs: xr.Dataset) -> str:
     """Return the SHA-256 of what runs say, whatever file they came from and in whatever order."""
     text = to_csv(runs)
     metric = "" if names.ERRORS in runs else str(runs.attrs[names.METRIC])
-    return hashlib.sha256(f"{metric}\n{text}".encode()).hexdigest()
+    return digest_bytes(f"{metric}\n{text}".encode())
 
 
 def packed(runs: xr.Dataset) -> tuple[str, bytes]:
@@ -103,17 +102,7 @@ def brought_by(runs: xr.Dataset) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Joint:
-    """Batches together, read when they are needed and once.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where runs lie.
-    batches : sequence of Batch
-        Those that stand.
-    recorded : str, optional
-        Digest of their runs together, where a recorded fit was made from the very same batches.
-    """
+    """Batches that stand, read when they are needed and once; ``recorded`` is their digest, where a fit has it."""
 
     folder: Path
     batches: Sequence[Batch]
@@ -135,15 +124,12 @@ def joint_runs(folder: Path, batches: Sequence[Batch]) -> xr.Dataset:
 
     Raises :class:`InputError` where batches do not go together, :class:`StorageError` where a file was altered.
     """
-    return joined(read_tables(folder, batches), batches)
+    return joined(tables_of(folder, batches), batches)
 
 
-def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pa.Table]:
-    """Read batches, each as a table of its own; raises :class:`StorageError` where a file was altered."""
-    return [table_of(content, batch) for content, batch in zip(check_files(folder, batches), batches, strict=True)]
-
-
-def tables_of(folder: Path, batches: Sequence[Batch], fit: Fit | None, known: Collection[int]) -> list[pa.Table]:
+def tables_of(
+    folder: Path, batches: Sequence[Batch], fit: Fit | None = None, known: Collection[int] = ()
+) -> list[pa.Table]:
     """Read batches as tables, those that a fit was made from out of the fit; the files of all are checked."""
     made = [] if fit is None else [_table(packed(fit.runs)[1], "", "posterior.nc")]
     files = zip(check_files(folder, batches), batches, strict=True)
@@ -178,7 +164,7 @@ def joined(tables: Sequence[pa.Table], batches: Sequence[Batch], *, new: str = "
         raise input_error(why, "keep them in projects of their own", file=file, column=names.METRIC)
     table = frame_of(pa.concat_tables(tables, promote_options="permissive"))
     try:
-        return _read(table, batches[0].metric)
+        return read_stored(table, batches[0].metric)
     except InputError as error:
         raise InputError([_placed(problem, table, told, file) for problem in error.problems]) from None
 
@@ -207,13 +193,8 @@ def _placed(problem: Problem, table: pd.DataFrame, told: str, file: str) -> Prob
     return dataclasses.replace(problem, file=file, line=None, why=why)
 
 
-def read_stored(path: Path, metric: Mapping[str, Any]) -> xr.Dataset:
-    """Read a file that :func:`store` wrote."""
-    return _read(path, metric)
-
-
-def _read(source: os.PathLike[str] | pd.DataFrame, metric: Mapping[str, Any]) -> xr.Dataset:
-    """Read counts as they are, values by their metric; one that we do not know by its direction and bounds."""
+def read_stored(source: os.PathLike[str] | pd.DataFrame, metric: Mapping[str, Any]) -> xr.Dataset:
+    """Read runs: counts as they are, values by their metric; one that we do not know by its direction and bounds."""
     if metric[COUNTS]:
         return read_runs(source)
     name = metric[names.METRIC]

@@ -147,9 +147,6 @@ class Limits(Settings):
     minutes: PositiveOrNone = None
 
 
-FITTED_AGAIN = 12  # slices up to which a page has new fits where nothing is said of them
-
-
 @dataclasses.dataclass(frozen=True)
 class Report(Settings):
     """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets.
@@ -159,11 +156,6 @@ class Report(Settings):
 
     page: Switch = True
     refits: Annotated[bool | None, Checks.switch] = None
-
-    def fits_again(self, slices: int) -> bool:
-        """Say whether a page of so many slices has new fits."""
-        return slices <= FITTED_AGAIN if self.refits is None else self.refits
-
     budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 

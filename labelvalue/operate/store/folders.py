@@ -1,29 +1,34 @@
-"""Folders that appear whole or not at all, each with a manifest of what it holds."""
+"""A project's folder: folders that appear whole or not at all, its parts, and which of its batches stand."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from labelvalue import names
 from labelvalue.operate.store.configuration import FILE as CONFIGURATION, TEMPLATE, Configuration, read_configuration
-from labelvalue.operate.store.identity import PATTERN, canonical
-from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.identity import PATTERN, canonical, digest_file
+from labelvalue.operate.store.ledger import Ledger, migrate
 from labelvalue.operate.store.lock import HOLDER, LOCK, writing
-from labelvalue.operate.store.migration import migrate
-from labelvalue.operate.store.records import Record
-from labelvalue.problems import InputError, StorageError, input_error
-from labelvalue.reading import open_regular, parse_json, read_text
+from labelvalue.operate.store.records import Batch, Record
+from labelvalue.problems import InputError, StorageError, input_error, quote
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from labelvalue.model.fitting.result import Fit
+
 
 MANIFEST = "manifest.json"
 MAKING = ".tmp-"  # how the name of a folder begins that is being made
 CHAINS = ".chains-"  # and of one that holds the finished draws of a fit which is not there yet; its id follows
-MOST_BYTES = 2**40  # largest file of ours: what a fit could hold that no memory does
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
 
 
@@ -72,17 +77,6 @@ def check_folder(folder: Path) -> dict[str, Any]:
 def manifest_digest(folder: Path) -> str:
     """Return the SHA-256 of a folder's manifest, by which a record holds on to every file in it."""
     return digest_file(folder / MANIFEST)
-
-
-def digest_bytes(content: bytes) -> str:
-    """Return the SHA-256 of what a file holds, or will."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file; one that is not there, or no file, is a :class:`StorageError`."""
-    with open_regular(path, MOST_BYTES, fix="restore it from a backup", ours=True) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def sweep(parent: Path) -> None:
@@ -140,7 +134,9 @@ def found(path: Path) -> None:
     """Make a project in an empty folder; the ledger comes last, and with it the folder is a project."""
     if (path / LEDGER).exists():
         raise wrong(path, "is a project already", "add runs with 'labelvalue add DIR RUNS', or name another folder")
-    if path.exists() and (not path.is_dir() or not all(map(_is_ours, path.iterdir()))):
+    if path.exists() and (
+        not path.is_dir() or not all(item.name in OURS or is_leftover(item) for item in path.iterdir())
+    ):
         raise wrong(path, "folder is not empty", "name another folder")
     check_links(path)
     try:
@@ -154,10 +150,6 @@ def found(path: Path) -> None:
             write_whole(path / CONFIGURATION, TEMPLATE.encode())
         read_configuration(path)
         Ledger.create(path / LEDGER, [("project", {"folder": path.name})])
-
-
-def _is_ours(item: Path) -> bool:
-    return item.name in OURS or is_leftover(item)
 
 
 @contextlib.contextmanager
@@ -179,16 +171,6 @@ def check_links(folder: Path) -> None:
     for name in (LEDGER, RUNS, FITS, REPORTS, LOCK, HOLDER):
         if (folder / name).is_symlink():
             raise StorageError(f"{folder / name}: is a link. Fix: put what it leads to in its place.")
-
-
-def in_force(
-    ledger: Ledger, configuration: Configuration, entries: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    """Return records to be added, after one of the settings that they were made under where these are new."""
-    known = ledger.records("settings")
-    if known and known[-1].content["text"] == configuration.text:
-        return entries
-    return [("settings", {"text": configuration.text}), *entries]
 
 
 def published(records: Sequence[Record]) -> Record | None:
@@ -215,3 +197,105 @@ def inside(folder: Path, name: str) -> Path:
 def wrong(path: Path, why: str, fix: str) -> InputError:
     """Return the error that a folder is not what it should be."""
     return input_error(why, fix, file=str(path))
+
+
+POSTERIOR_FILE = "posterior.nc"
+LAYOUT, NEWEST = "schema", 1  # of a fit's folder, in its manifest; a newer one is refused
+
+
+def check_fit(folder: Path) -> dict[str, Any]:
+    """Check a fit's folder, and that its layout is one we know."""
+    facts = check_folder(folder)
+    if facts.get(LAYOUT, NEWEST) > NEWEST:
+        why = f"has layout {facts[LAYOUT]}, and this version knows up to {NEWEST}"
+        raise StorageError(f"{folder}: {why}. Fix: install the version that made it, or a newer one.")
+    return facts
+
+
+def load(fits: Path, record: Record) -> Fit:
+    """Load a recorded fit, after checking every file of its folder against the record."""
+    from labelvalue.model.fitting.result import load_fit  # takes a second to import
+
+    folder = fits / record.content["fit"]
+    check_fit(folder)
+    if manifest_digest(folder) != record.content["manifest"]:
+        raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    return load_fit(folder / POSTERIOR_FILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectFolder:
+    """A project folder that is only read."""
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return Ledger(self.folder / LEDGER)
+
+    @property
+    def configuration(self) -> Configuration:
+        """What ``labelvalue.toml`` says."""
+        return read_configuration(self.folder)
+
+    def append(self, made_under: Configuration, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
+        """Add records, after one of the settings that they were made under where these are new."""
+        known, text = self.ledger.records("settings"), made_under.text
+        same = bool(known) and known[-1].content["text"] == text
+        return self.ledger.append(entries if same else [("settings", {"text": text}), *entries])
+
+    @property
+    def runs(self) -> xr.Dataset:
+        """All batches that stand, in one runs table."""
+        from labelvalue.operate.store.batches import joint_runs
+
+        return joint_runs(self.folder / RUNS, current_batches(self.ledger.records("batch")))
+
+    @property
+    def published(self) -> Fit | None:
+        """The published fit: the last that passed the gate; ``None`` before the first."""
+        record = published(self.ledger.records("fit"))
+        return None if record is None else load(self.folder / FITS, record)
+
+
+def current_batches(records: Sequence[Record], kind: str = "batch") -> list[Batch]:
+    """Return the batches that count, in their order: those that no later one replaces, at their first place."""
+    made = (Batch.of(record) for record in records if record.kind == kind)
+    return list({batch.name: batch for batch in made}.values())  # a dict keeps the place of the first
+
+
+def check_trained(records: Sequence[Record], trained: Mapping[str, str]) -> None:
+    """Refuse a learner that bears the name of another one whose runs stand: theirs would be one curve."""
+    standing = {batch.number for batch in current_batches(records)}
+    known = [record.content for record in records if record.number in standing]
+    for learner, told in trained.items():
+        for batch in reversed(known):
+            before = batch.get(names.TRAINED, {}).get(learner, told)
+            if before != told:
+                why = (
+                    f"another learner than in batch {quote(batch[names.BATCH])}, where it was {before}; now it is "
+                    f"{told}. The runs of both would be one curve"
+                )
+                fix = (
+                    "train the same one (a command takes it by --learner), or give the new one a name, and so a curve "
+                    "of its own: {'name': model}"
+                )
+                raise input_error(why, fix, column=names.LEARNER, value=learner)
+
+
+def brought(folder: Path, record: Record) -> Mapping[str, Any]:
+    """Return the same of a batch by its record; of one of an older layout, by its file."""
+    if names.LABELS in record.content and "learners" in record.content:
+        return record.content
+    from labelvalue.operate.store.batches import brought_by, read_stored  # tables take half a second to import
+
+    batch = Batch.of(record)
+    return brought_by(read_stored(folder / batch.file, batch.metric))
+
+
+def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
+    """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
+    known = set() if fit is None else {*fit.content["batches"]}
+    numbers = {batch.number for batch in current_batches(records)} - known
+    return [record for record in records if record.number in numbers]

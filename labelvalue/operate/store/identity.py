@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from labelvalue.reading import open_regular
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no letter that is taken for a digit
 LENGTH = 26
@@ -38,10 +41,7 @@ def id_of(digest: str) -> str:
 
 @functools.cache
 def code_version() -> dict[str, object]:
-    """Return the versions of the libraries that shape draws, and a digest of our own source and priors.
-
-    Found once a process: what a process has loaded does not change under it.
-    """
+    """Return versions of the libraries that shape draws, and a digest of our source and priors, once a process."""
     return {"libraries": {name: version(name) for name in LIBRARIES}, "source": source_digest()}
 
 
@@ -77,3 +77,17 @@ def changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[s
     """Return the keys whose values differ, sorted; a key that only one has differs."""
     missing = object()
     return sorted(key for key in {*before, *after} if before.get(key, missing) != after.get(key, missing))
+
+
+MOST_BYTES = 2**40  # largest file of ours: what a fit could hold that no memory does
+
+
+def digest_bytes(content: bytes) -> str:
+    """Return the SHA-256 of what a file holds, or will."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file; one that is not there, or no file, is a :class:`StorageError`."""
+    with open_regular(path, MOST_BYTES, fix="restore it from a backup", ours=True) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -379,22 +379,9 @@ SHORTEST_KEY = 16
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One record of the ledger.
+    """One record: by its number from 1 without gaps, never by its time, in order; ``by`` in its content says who.
 
-    Parameters
-    ----------
-    number : int
-        Its place, from 1 without gaps; this, never the clock, is the order.
-    time : str
-        UTC, ISO 8601.
-    kind : str
-        One of :data:`KINDS`.
-    content : mapping
-        What was recorded; ``by`` says who.
-    previous : str
-        Digest of the record before.
-    digest : str
-        SHA-256 of all of the above, HMAC-SHA256 where there is a key.
+    Its digest is the SHA-256 of all that stands before it, HMAC-SHA256 where there is a key.
     """
 
     number: int
@@ -464,5 +451,5 @@ class Batch:
     def of(cls, record: Record) -> Batch:
         """Read a batch off its record."""
         known = record.content
-        metric = {key: known[key] for key in KNOWN_METRICS}
+        metric = {key: known[key] for key in KNOWN_METRICS if key in known}  # annotations have none
         return cls(record.number, known[names.BATCH], known[CONTENT], known[BATCH_FILE], metric)

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.learners import learner_names
+from labelvalue.decisions.case.costs import learner_names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.gains import impact, predict_gain, whole_numbers
 from labelvalue.forecast.gains.learners_and_suites import on_suite

@@ -19,10 +19,10 @@ from labelvalue.decisions.advice.decision import Decision, chance_of_gain, stand
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, gain_under_mix, rank_stability, score_plans
-from labelvalue.decisions.outcomes.idle import drift_notes
+from labelvalue.decisions.outcomes.errors import drift_notes
 from labelvalue.decisions.outcomes.portfolio import KEPT
 from labelvalue.decisions.outcomes.waiting import change_words
-from labelvalue.decisions.sensitivity.money import cost_parts, ladder
+from labelvalue.decisions.sensitivity.offers import cost_parts, ladder
 from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import number, significant, tails

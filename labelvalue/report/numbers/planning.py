@@ -16,8 +16,7 @@ from labelvalue.decisions.measuring.information import worth_of_knowing
 from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.errors import error_now
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
-from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
-from labelvalue.decisions.sensitivity.tornado import stressed, swings, vary_case
+from labelvalue.decisions.sensitivity.tornado import MOST_SLICES, stressed, swings, uncertain_inputs, vary_case
 from labelvalue.decisions.sensitivity.what_if import alternative_outcomes, stability_of
 from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers

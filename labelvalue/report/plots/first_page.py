@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.decisions.sensitivity.money import AS_PLANNED, EVENLY
+from labelvalue.decisions.sensitivity.offers import AS_PLANNED, EVENLY
 from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.sensitivity.money import AS_PLANNED, EVENLY
+from labelvalue.decisions.sensitivity.offers import AS_PLANNED, EVENLY
 from labelvalue.decisions.sensitivity.tornado import EVIDENCE, INPUT, SETTING
 from labelvalue.numerals import significant, tails
 from labelvalue.report.numbers.plan import inner_prob, ladder_rows, plan_numbers

@@ -5,10 +5,10 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.case.costs import learner_names
 from labelvalue.decisions.case.guardrails import TAKEN
-from labelvalue.decisions.case.learners import learner_names
 from labelvalue.decisions.search.listing import HALF
-from labelvalue.decisions.sensitivity.money import AS_PLANNED
+from labelvalue.decisions.sensitivity.offers import AS_PLANNED
 from labelvalue.decisions.sensitivity.what_if import PRICE
 from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text

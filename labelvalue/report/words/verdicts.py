@@ -7,9 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.deciding import NONE_CAN_BE_BOUGHT
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.advice.rules import TO_DECIDE
-from labelvalue.decisions.advice.verdicts import NONE_CAN_BE_BOUGHT
 from labelvalue.decisions.measuring.pilots import MEASURED
 from labelvalue.forecast.backtesting.trust import trusted_distance
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, best_of

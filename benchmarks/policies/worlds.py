@@ -56,12 +56,6 @@ class World:
         Evaluation items of a run.
     seed : int
         Of the noise of runs.
-
-    Examples
-    --------
-    >>> world = simulate_world(seed=1)
-    >>> float(world.net_benefit(np.zeros((1, 4)), [0.0]))
-    0.0
     """
 
     slices: tuple[str, ...]
@@ -230,11 +224,6 @@ def simulate_world(
     Returns
     -------
     World
-
-    Examples
-    --------
-    >>> simulate_world(seed=1).slices
-    ('east', 'north', 'south', 'west')
     """
     rng = np.random.default_rng([seed, 20])
     prices, stakes = (np.exp(rng.normal(0.0, 0.5, len(slices))) for _ in range(2))

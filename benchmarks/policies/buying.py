@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from benchmarks.policies.worlds import World, arrivals
 from labelvalue import names
 from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.case.case import Case
 from labelvalue.model.fitting.fitting import fit as fit_runs
 from labelvalue.model.fitting.result import Fit
-from labelvalue.policies.worlds import World, arrivals
 
 ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
 STEPS = (4, 16, 80)  # parts of all labels by which the oracle's plan is moved, the coarsest first
@@ -37,14 +37,6 @@ class Offer:
         Times that labels may be bought, this one included.
     seed : int
         For whatever is drawn.
-
-    Examples
-    --------
-    >>> from labelvalue.policies import simulate_world
-    >>> world = simulate_world(seed=1)
-    >>> known = {"runs": world.runs(np.zeros(4)), "case": world.case(), "slices": world.slices, "seed": 1}
-    >>> split_equally(Offer(**known, left=800, rounds_left=2))
-    {'east': 100, 'north': 100, 'south': 100, 'west': 100}
     """
 
     runs: xr.Dataset
@@ -70,12 +62,6 @@ def buy_nothing(offer: Offer) -> dict[str, int]:
     -------
     dict of str to int
         Labels by slice.
-
-    Examples
-    --------
-    >>> from labelvalue.policies import simulate_world
-    >>> regret([simulate_world(seed=1)], {"none": buy_nothing}, max_labels=800)["net_benefit"].tolist()
-    [0.0]
     """
     return dict.fromkeys(offer.slices, 0)
 
@@ -92,12 +78,6 @@ def split_equally(offer: Offer) -> dict[str, int]:
     -------
     dict of str to int
         Labels by slice.
-
-    Examples
-    --------
-    >>> from labelvalue.policies import simulate_world
-    >>> regret([simulate_world(seed=1)], {"split": split_equally}, max_labels=800)["labels"].tolist()
-    [800]
     """
     return dict.fromkeys(offer.slices, offer.left // offer.rounds_left // len(offer.slices))
 
@@ -116,14 +96,6 @@ def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: i
     -------
     callable
         A policy. Where the fit is not ``ok`` it buys nothing.
-
-    Examples
-    --------
-    >>> import labelvalue as lv
-    >>> knowing = follow_advice(lambda runs, seed: lv.testing.fake_fit(seed=1, draws=25))
-    >>> table = regret([lv.policies.simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
-    >>> bool((table["regret"] < 0.2 * table["oracle"]).all())
-    True
     """
 
     def policy(offer: Offer) -> dict[str, int]:
@@ -155,7 +127,7 @@ def regret(
     Parameters
     ----------
     worlds : sequence of World
-        From :func:`labelvalue.policies.simulate_world`.
+        From :func:`benchmarks.policies.simulate_world`.
     policies : mapping of str to callable
         From an :class:`Offer` to labels by slice.
     rounds : int
@@ -176,13 +148,6 @@ def regret(
     ------
     ValueError
         If a policy buys more than is left, or labels that are no whole number ≥ 0.
-
-    Examples
-    --------
-    >>> from labelvalue.policies import simulate_world
-    >>> table = regret([simulate_world(seed=1)], {"split": split_equally, "none": buy_nothing}, max_labels=4000)
-    >>> bool((table["regret"] >= 0).all()), table["policy"].tolist()
-    (True, ['split', 'none'])
     """
     days = [every_days * place for place in range(rounds)]
     rows: list[dict[str, Any]] = []
