@@ -22,7 +22,7 @@ from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.plan import finite, records, spread
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
 from labelvalue.report.plots.plan import frontier_entries
-from labelvalue.report.words.wording import Part, decimals, percent, probability
+from labelvalue.report.words.wording import decimals, percent, probability
 
 SURE = 0.9  # P(better than random) from which a strategy is called worth it; as far from it on the other side, not
 WORTH, NOT_WORTH, OPEN = "worth it here", "not worth it here", "not decided by these runs"
@@ -41,17 +41,16 @@ def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9
         for learner in learners:
             own = worth.sel({names.STRATEGY: strategy} | ({} if learner is None else {names.LEARNER: learner}))
             own = own.transpose(names.CHAIN, names.DRAW)
-            rows.append(
-                {
-                    names.STRATEGY: strategy,
-                    names.LEARNER: learner,
-                    "random": str(fit.settings[names.STRATEGIES][0]),
-                    "label": _judged(own, ci_prob),
-                    "money": _judged(own / ratio, ci_prob),
-                    "price_ratio": float(np.mean(ratio)),
-                    "priced": priced,
-                }
-            )
+            row = {
+                names.STRATEGY: strategy,
+                names.LEARNER: learner,
+                "random": str(fit.settings[names.STRATEGIES][0]),
+                "label": _judged(own, ci_prob),
+                "money": _judged(own / ratio, ci_prob),
+                "price_ratio": float(np.mean(ratio)),
+                "priced": priced,
+            }
+            rows.append(row | {"sentence": _sentence_of_strategy(row, ci_prob)})
     return rows
 
 
@@ -75,35 +74,25 @@ def _judged(worth: xr.DataArray, ci_prob: float) -> dict[str, Any]:
     return spread(worth, ci_prob) | {P_BETTER: chance, "verdict": verdict}
 
 
-def strategy_parts(row: Mapping[str, Any], ci_prob: float) -> list[Part]:
+def _sentence_of_strategy(row: Mapping[str, Any], ci_prob: float) -> str:
     """Put what a strategy is worth into sentences."""
     label, money = row["label"], row["money"]
-    parts: list[Part] = [("A label of ", False), (row[names.STRATEGY], True)]
-    if row[names.LEARNER] is not None:
-        parts += [(" is, for learner ", False), (row[names.LEARNER], True), (",", False)]
-    else:
-        parts.append((" is", False))
-    parts += [
-        (f" worth {label[MEAN]:.2f} labels of ", False),
-        (row["random"], True),
-        (
-            f" ({percent(ci_prob)} credible interval {label[LOWER]:.2f} to {label[UPPER]:.2f}; P(better than random) "
-            f"{probability(label[P_BETTER])}): {label['verdict']}.",
-            False,
-        ),
-    ]
+    learner = "" if row[names.LEARNER] is None else f", for learner “{row[names.LEARNER]}”,"
+    said = (
+        f"A label of “{row[names.STRATEGY]}” is{learner} worth {label[MEAN]:.2f} labels of “{row['random']}” "
+        f"({percent(ci_prob)} credible interval {label[LOWER]:.2f} to {label[UPPER]:.2f}; P(better than random) "
+        f"{probability(label[P_BETTER])}): {label['verdict']}."
+    )
     if row["priced"]:
-        said = (
-            f" It costs {row['price_ratio']:.2f} times as much by the case; for the same money its labels are worth "
-            f"{money[MEAN]:.2f} times those of random choice ({money[LOWER]:.2f} to {money[UPPER]:.2f}; P(better than "
-            f"random) {probability(money[P_BETTER])}): {money['verdict']}."
+        return (
+            f"{said} It costs {row['price_ratio']:.2f} times as much by the case; for the same money its labels are "
+            f"worth {money[MEAN]:.2f} times those of random choice ({money[LOWER]:.2f} to {money[UPPER]:.2f}; P(better "
+            f"than random) {probability(money[P_BETTER])}): {money['verdict']}."
         )
-    else:
-        said = (
-            f" For its money it breaks even where its label costs {label[MEAN]:.2f} times as much "
-            f"({label[LOWER]:.2f} to {label[UPPER]:.2f}); no other price is stated."
-        )
-    return [*parts, (said, False)]
+    return (
+        f"{said} For its money it breaks even where its label costs {label[MEAN]:.2f} times as much "
+        f"({label[LOWER]:.2f} to {label[UPPER]:.2f}); no other price is stated."
+    )
 
 
 MODELLED, MEASURED = "modelled", "measured"

@@ -60,7 +60,7 @@ from labelvalue.report.words.checks import (
 from labelvalue.report.words.doubts import planning_limits
 from labelvalue.report.words.project import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.words.verdicts import best_slices, told
-from labelvalue.report.words.wording import comparison, quoted, sentence
+from labelvalue.report.words.wording import comparison, sentence
 
 STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
 TITLES = {
@@ -373,9 +373,7 @@ def _withheld(fit: Fit) -> dict[str, Any]:
 
 
 def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
-    said = [
-        one | {"sentence": quoted(sentence(one, ci_prob)), "comparison": quoted(comparison(one))} for one in by_learner
-    ]
+    said = [one | {"sentence": sentence(one, ci_prob), "comparison": comparison(one)} for one in by_learner]
     text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
     return {"status": "published", "sentence": text, "by_learner": said}
 

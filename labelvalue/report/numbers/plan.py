@@ -29,7 +29,7 @@ from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, otherwise_text
 from labelvalue.report.words.doubts import reservation
-from labelvalue.report.words.verdicts import decision_parts, not_perturbed
+from labelvalue.report.words.verdicts import decision_sentence, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
 
 
@@ -127,7 +127,7 @@ def decision_text(decision: Decision) -> str:
     'Buy now'
     """
     numbers, sheet = plan_numbers(decision), Sheet()
-    sheet.write("".join(text for text, _ in decision_parts(numbers)), numbers["reservation"])
+    sheet.write(decision_sentence(numbers), numbers["reservation"])
     bought = sorted((row for row in numbers[names.GAIN] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
     if bought:
         sheet.write("")

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import jinja2
 import xarray as xr
+from markupsafe import Markup, escape
 
 from labelvalue import names, numerals
 from labelvalue.decisions.advice.decision import Decision
@@ -18,7 +20,6 @@ from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
-from labelvalue.report.numbers.alternatives import strategy_parts
 from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
 from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.plan import inner_prob
@@ -50,6 +51,7 @@ from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole
 
 on_page = functools.partial(visible, keep="\n")  # text on a page: hidden characters are written out, lines stay
+NAME = re.compile("“([^“”]*)”")
 ROOM = 84  # characters of intervals that fit side by side in a row of the table
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -203,6 +205,7 @@ def templates(*packages: str) -> jinja2.Environment:
         "verdict_of": verdict_of,
         "percent": wording.percent,
         "visible": on_page,
+        "named": named,
         "spoken": wording.spoken,
     }
     return environment
@@ -225,9 +228,6 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             n=numbers,
             figures=drawn,
             digits=digits,
-            sentence=wording.sentence,
-            comparison=wording.comparison,
-            strategy_parts=strategy_parts,
             tight=_is_tight(numbers, digits),
             flag_meanings=FLAG_MEANINGS,
             validated=VALIDATED_DOUBLINGS,
@@ -294,6 +294,11 @@ def _groups(budgets: list[int]) -> list[list[int]]:
     tables = max(-(-len(budgets) // ACROSS), 1)
     size = -(-len(budgets) // tables)
     return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
+
+
+def named(sentence: str) -> Markup:
+    """Set the names in a sentence, which stand between quotation marks, apart from it."""
+    return Markup(NAME.sub(r'“<bdi class="name">\1</bdi>”', str(escape(on_page(sentence)))))
 
 
 def moment(text: str) -> str:

@@ -21,13 +21,11 @@ from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_te
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import (
     CLEAR,
-    Part,
     decimals,
     interval,
     likely,
     percent,
     probability,
-    quoted,
     spoken,
 )
 
@@ -154,59 +152,50 @@ VERDICTS = {
 NOT_WORTH_IT = "No purchase within the limits is worth more than it costs."
 
 
-def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
+def decision_sentence(plan: Mapping[str, Any]) -> str:
     """Put the decision into two sentences: what to do for what money, and what that is expected to bring."""
-    verdict, total, done = plan["verdict"], plan["plan"]["total"], plan["plan"][names.INTERVENTIONS]
+    verdict, some = plan["verdict"], plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
     lead = VERDICTS[verdict] if plan["published"] else f"{UNPUBLISHED} {VERDICTS[verdict]}"
-    brings = f"expected to {_brings(plan)}."
+    reasons, brings = plan["reasons"], f"expected to {_brings(plan)}."
     if verdict == NO_PLAN:
-        return [(f"{lead} {' '.join(plan['reasons'])}", False)]
+        return f"{lead} {' '.join(reasons)}"
     if verdict == MEASURE:
-        now = " Decided now, the plan would be " if total or done else " Decided now, nothing would be bought."
-        first = [(f"{lead} ", False), *_pilot(plan), (now, False)]
-        return [*first, *_bought(plan), (f"; it is {brings}", False)] if total or done else first
-    if not total and not done:
-        none = next((why for why in plan["reasons"] if why.startswith(NONE_CAN_BE_BOUGHT)), None)
-        return [(f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}", False)]
-    if verdict == WAIT and plan["reasons"][0].startswith(names.WAITING):
-        why = plan["reasons"][0].removeprefix(names.WAITING)
-        now = f"{lead} Waiting{why}. Decided now, the plan would be "
-        return [(now, False), *_bought(plan), (f"; it is {brings}", False)]
+        first = f"{lead} {_pilot(plan)} Decided now, "
+        return (
+            f"{first}the plan would be {_bought(plan)}; it is {brings}" if some else f"{first}nothing would be bought."
+        )
+    if not some:
+        none = next((why for why in reasons if why.startswith(NONE_CAN_BE_BOUGHT)), None)
+        return f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}"
+    if verdict == WAIT and reasons[0].startswith(names.WAITING):
+        why = reasons[0].removeprefix(names.WAITING)
+        return f"{lead} Waiting{why}. Decided now, the plan would be {_bought(plan)}; it is {brings}"
     if verdict == WAIT:
-        return [(f"{lead} The best purchase found is ", False), *_bought(plan), (f"; it is {brings}", False)]
-    return [(f"{lead} ", False), *_bought(plan), (f". This is {brings}", False)]
+        return f"{lead} The best purchase found is {_bought(plan)}; it is {brings}"
+    return f"{lead} {_bought(plan)}. This is {brings}"
 
 
-def _pilot(plan: Mapping[str, Any]) -> list[Part]:
+def _pilot(plan: Mapping[str, Any]) -> str:
     pilot, unit = plan["pilot"], plan[names.UNIT]
-    low, high = significant(pilot[LOWER]), significant(pilot[UPPER])
-    return [
-        (f"{pilot['size']:,} {MEASURED[pilot['kind']]} for slice ", False),
-        (str(pilot[names.SLICE]), True),
-        (
-            f", which is worth {significant(pilot[names.ENBS])} {unit} more than deciding now (90 % interval {low} to "
-            f"{high}) and will make another plan look best with probability {pilot['changes']:.2f}.",
-            False,
-        ),
-    ]
+    return (
+        f"{pilot['size']:,} {MEASURED[pilot['kind']]} for slice “{pilot[names.SLICE]}”, which is worth "
+        f"{significant(pilot[names.ENBS])} {unit} more than deciding now (90 % interval {_money(pilot)}) and will make "
+        f"another plan look best with probability {pilot['changes']:.2f}."
+    )
 
 
-def _bought(plan: Mapping[str, Any]) -> list[Part]:
+def _bought(plan: Mapping[str, Any]) -> str:
     unit, cost, total = plan[names.UNIT], plan[names.COST], plan["plan"]["total"]
     done = " and ".join(plan["plan"][names.INTERVENTIONS])
     what = counted(total, "label") if total else "no labels"
-    what = f"{done}, with {what}," if done else what
+    what = f"{f'{done}, with {what},' if done else what} for {significant(cost[MEAN])} {unit}"
     bought = sorted(((n, name) for name, n in plan["plan"][names.LABELS].items() if n), key=lambda one: -one[0])
-    parts: list[Part] = [(f"{what} for {significant(cost[MEAN])} {unit}", False)]
     if len(bought) == 1:
-        return [*parts, (", all in slice ", False), (bought[0][1], True)]
-    rest = sum(labels for labels, _ in bought[NAMED:])
-    for place, (labels, name) in enumerate(bought[:NAMED]):
-        last = place == len(bought) - 1
-        parts += [(": " if place == 0 else " and " if last else ", ", False), (f"{labels:,} for ", False), (name, True)]
-    if rest:
-        parts.append((f" and {rest:,} for {counted(len(bought) - NAMED, 'more slice')}", False))
-    return parts
+        return f"{what}, all in slice “{bought[0][1]}”"
+    said = [f"{labels:,} for “{name}”" for labels, name in bought[:NAMED]]
+    if rest := bought[NAMED:]:
+        said.append(f"{sum(labels for labels, _ in rest):,} for {counted(len(rest), 'more slice')}")
+    return f"{what}: {', '.join(said[:-1])} and {said[-1]}" if said else what
 
 
 def _brings(plan: Mapping[str, Any]) -> str:
@@ -288,11 +277,9 @@ def _money(row: Mapping[str, float]) -> str:
 
 def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the numbers of a decision what is said of them."""
-    pieces = decision_parts(plan)
     return {
         **plan,
-        "sentence": quoted(pieces),
-        "sentence_parts": [list(piece) for piece in pieces],
+        "sentence": decision_sentence(plan),
         "mean_errors": list(mean_errors(plan)),
         "gain_sentence": gain_text(plan),
         "rules_sentence": rules_text(plan),
