@@ -47,13 +47,13 @@ from labelvalue.forecast.interventions.alternatives import (
     NewLearner,
     Pretraining,
     SyntheticData,
+    diversity_efficiency,
+    strategy_efficiency,
     synthetic_worth,
 )
 from labelvalue.forecast.interventions.exchange_rate import exchange_rate
 from labelvalue.forecast.interventions.intervention import Intervention
-from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel
-from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
-from labelvalue.forecast.interventions.votes import consensus_error
+from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel, consensus_error
 from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 
 __all__ = [

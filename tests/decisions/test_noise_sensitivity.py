@@ -10,7 +10,7 @@ import labelvalue as lv
 from labelvalue import InputError, names
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.sensitivity.noise import NO_PLAN
-from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.forecast.interventions.intervention import noise_draws
 from labelvalue.testing import fake_fit
 from tests.fits import altered
 

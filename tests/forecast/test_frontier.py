@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labelvalue import InputError, names, predict_gain
-from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.forecast.interventions.intervention import noise_cost
 from labelvalue.interventions import consensus_error
 from labelvalue.label_quality import quality_frontier, quality_sensitivity
 

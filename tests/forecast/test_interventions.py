@@ -9,8 +9,7 @@ import xarray as xr
 
 from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
 from labelvalue.forecast.gains.curves import error_draws
-from labelvalue.forecast.interventions.intervention import delay_days, fixed_money, money
-from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.forecast.interventions.intervention import delay_days, fixed_money, money, noise_cost
 from labelvalue.interventions import (
     ActiveLearning,
     Consensus,

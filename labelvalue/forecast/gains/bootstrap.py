@@ -107,9 +107,7 @@ LEAST_RUNS = 4  # runs of a curve: three parameters and one to spare
 LEAST_REPLICATES = 3  # replicates, in all and of a curve: resamples of two are three different ones
 
 
-def bootstrap_gain(
-    fit: Fit, budgets: Sequence[int], *, draws: int = 1000, random_seed: int | None = None
-) -> xr.DataArray:
+def bootstrap_gain(fit: Fit, budgets: Sequence[int], *, draws: int = 1000) -> xr.DataArray:
     """Draw each slice's own gain without the model: a clustered bootstrap over replicates.
 
     Replicates, each with all its sizes and slices, are drawn with replacement. In each draw every slice gets a
@@ -123,8 +121,6 @@ def bootstrap_gain(
         Extra labels, ≥ 0.
     draws : int
         Resamples, ≥ 100.
-    random_seed : int, optional
-        Seed; that of the fit by default.
 
     Returns
     -------
@@ -161,7 +157,7 @@ def bootstrap_gain(
     if clusters.size < LEAST_REPLICATES:
         why = f"{clusters.size} replicates: a bootstrap needs at least {LEAST_REPLICATES}"
         raise input_error(why, "train on more re-draws", column=names.REPLICATE)
-    rng = np.random.default_rng([fit.settings["random_seed"] if random_seed is None else random_seed, 11])
+    rng = np.random.default_rng([fit.settings["random_seed"], 11])
     counts = rng.multinomial(clusters.size, np.full(clusters.size, 1 / clusters.size), size=draws)
     curve = curve_dims(fit)
     shape = [fit.position[d].size for d in curve]

@@ -1,14 +1,99 @@
-"""Interventions on the labels' quality: votes, cleaning, guidelines."""
+"""Interventions on the labels' quality: votes, whose effect is exact, cleaning, guidelines."""
 
 import dataclasses
-from functools import partial
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Annotated, Any
+
+import numpy as np
 
 from labelvalue import names
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
-from labelvalue.forecast.interventions.votes import consensus_error
 from labelvalue.quantities import Given, Quantity, ShareOf, quantity
-from labelvalue.settings import AtLeastOne, Checks
+from labelvalue.settings import AtLeastOne, Checks, is_whole
+
+
+def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:
+    """Share of items that a majority of votes labels wrongly, ties broken by lot.
+
+    A wrong vote names any of the other classes with equal probability. With probability ``correlation`` all annotators
+    answer an item alike; otherwise they err independently.
+
+    Parameters
+    ----------
+    rates : float, array or DataArray, or a list of them
+        Share of votes that are wrong, 0 ≤ e ≤ 1: one for all annotators, or a list with one for each vote.
+    votes : int
+        Votes an item, ≥ 1.
+    classes : int
+        Number of classes, ≥ 2.
+    correlation : float, array or DataArray
+        0 ≤ c ≤ 1.
+
+    Returns
+    -------
+    same kind as the rates
+        Share of wrong labels after the vote, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If votes are no whole number ≥ 1, classes no whole number ≥ 2, or there is not one rate a vote.
+
+    References
+    ----------
+    Sheng, Provost and Ipeirotis (2008), "Get another label?", KDD, for two classes and independent errors.
+
+    Examples
+    --------
+    >>> round(consensus_error(0.2, 3), 3), round(consensus_error(0.2, 3, correlation=0.5), 3)
+    (0.104, 0.152)
+    """
+    if not is_whole(votes, 1):
+        raise ValueError(f"votes must be a whole number ≥ 1, got {votes!r}")
+    if not is_whole(classes, 2):
+        raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
+    each = list(rates) if isinstance(rates, Sequence) else [rates] * votes
+    if len(each) != votes:
+        raise ValueError(f"rates must be one number, or a list of one a vote; got {len(each)} for {votes} votes")
+    alike = sum(each) / votes
+    right: Any = 0.0
+    for wrong, probability in enumerate(_wrong_counts(each)):
+        right = right + probability * _majority_is_right(votes - wrong, wrong, classes)
+    return correlation * alike + (1.0 - correlation) * (1.0 - right)
+
+
+def _wrong_counts(rates: list[Any]) -> list[Any]:
+    """Probability of 0, 1, … wrong votes among independent ones with rates of their own."""
+    counts: list[Any] = [1.0]
+    for rate in rates:
+        padded = [0.0, *counts, 0.0]
+        counts = [before * rate + here * (1.0 - rate) for before, here in itertools.pairwise(padded)]
+    return counts
+
+
+@cache
+def _majority_is_right(right: int, wrong: int, classes: int) -> float:
+    """Probability that the right class wins given its votes; sequences of others by a generating function."""
+    if right == 0:
+        return 0.0 if wrong else 1.0 / classes
+    fewer = np.array([1.0 / math.factorial(j) for j in range(min(right - 1, wrong) + 1)])
+    total = 0.0
+    for level in range(min(classes - 1, wrong // right) + 1):
+        rest = wrong - level * right
+        ways = _coefficient(fewer, classes - 1 - level, rest) / math.factorial(right) ** level
+        total += math.comb(classes - 1, level) * ways / (1 + level)
+    return total * math.factorial(wrong) / (classes - 1) ** wrong
+
+
+def _coefficient(polynomial: np.ndarray, power: int, degree: int) -> float:
+    """Coefficient of a degree in a power of a polynomial."""
+    product = np.ones(1)
+    for _ in range(power):
+        product = np.convolve(product, polynomial)[: degree + 1]
+    return float(product[degree]) if degree < product.size else 0.0
 
 
 @dataclasses.dataclass(frozen=True)

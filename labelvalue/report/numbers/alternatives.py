@@ -16,7 +16,7 @@ from labelvalue.decisions.sensitivity.noise import noise_sensitivity
 from labelvalue.decisions.sensitivity.offers import offers, price_ratio, votes_frontiers
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
-from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
+from labelvalue.forecast.interventions.alternatives import diversity_efficiency, strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.plan import finite, records, spread
