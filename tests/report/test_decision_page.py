@@ -15,9 +15,8 @@ from labelvalue import names, write_report
 from labelvalue.decisions.measuring.information import budgets_at
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.render import html
-from labelvalue.report.render.terminal import plan_text
+from labelvalue.report.render.terminal import details_text, plan_text
 from labelvalue.report.words import wording
 from labelvalue.report.words.checks import backtest_numbers
 from labelvalue.report.words.doubts import reservation

@@ -19,9 +19,7 @@ from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over
 from labelvalue.forecast.interventions.alternatives import diversity_efficiency, strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant, tails
-from labelvalue.report.numbers.plan import finite, records, spread
-from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
-from labelvalue.report.plots.plan import frontier_entries
+from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER, plain, records, spread
 from labelvalue.report.words.wording import decimals, percent, probability
 
 SURE = 0.9  # P(better than random) from which a strategy is called worth it; as far from it on the other side, not
@@ -157,7 +155,7 @@ def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
 def _median(drawn: xr.DataArray, ci_prob: float) -> dict[str, float | None]:
     """Median and interval of draws that have no mean to speak of: a ratio, or infinite in some; None for no number."""
     found = np.quantile(drawn, [0.5, *tails(ci_prob)], method="nearest")
-    return dict(zip(("median", LOWER, UPPER), (finite(float(one)) for one in found), strict=True))
+    return dict(zip(("median", LOWER, UPPER), (plain(float(one)) for one in found), strict=True))
 
 
 def _sentence(found: dict[str, Any], ci_prob: float) -> str:
@@ -268,6 +266,39 @@ EFFECT_ORIGINS = {
     names.FROM_ANNOTATIONS: "from data: annotations",
     names.ELICITED: "from an elicited prior: as stated",
 }
+
+
+def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Lay a frontier out as plain numbers, slice by slice."""
+    sample = names.SAMPLE
+    found = []
+    for name in frontier[names.SLICE].values.astype(str).tolist():
+        own = frontier.sel({names.SLICE: name})
+        low, high = own[names.GAIN].quantile(tails(ci_prob), sample).values
+        surface = own["surface"].transpose(names.VOTES, names.BUDGET)
+        columns = {
+            names.VOTES: own[names.VOTES].values.tolist(),
+            names.LABELS: own[names.LABELS].values.tolist(),
+            names.GAIN: own[names.GAIN].mean(sample).values.tolist(),
+            "lower": low.tolist(),
+            "upper": high.tolist(),
+            names.P_BEST: own[names.P_BEST].values.tolist(),
+            "chosen": (own[names.VOTES] == own["votes_chosen"]).values.tolist(),
+        }
+        found.append(
+            {
+                names.SLICE: name,
+                "money": frontier.attrs["money"],
+                "price": frontier.attrs["price"],
+                "rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+                "surface": {
+                    names.LABELS: surface[names.BUDGET].values.tolist(),
+                    names.VOTES: surface[names.VOTES].values.tolist(),
+                    names.GAIN: surface.values.tolist(),
+                },
+            }
+        )
+    return found
 
 
 def frontier_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:

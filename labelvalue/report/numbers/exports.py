@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,46 +35,31 @@ WIDEST = 60  # characters that a column shows at most; longer texts are broken i
 
 
 def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """Make a workbook of tables."""
-    try:
-        import xlsxwriter
-    except ImportError:
+    """Make a workbook of tables; texts stay texts, whatever they begin with."""
+    if find_spec("xlsxwriter") is None:
         fix = "pip install 'labelvalue[excel]', or write csv or parquet"
-        raise input_error("XlsxWriter is not installed", fix) from None
-    content = io.BytesIO()
-    with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
-        book.set_properties({"created": MADE})
-        head = book.add_format({"bold": True, "bottom": 1})
-        plain = book.add_format({"text_wrap": True, "valign": "top"})
+        raise input_error("XlsxWriter is not installed", fix)
+    content, options = io.BytesIO(), {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with pd.ExcelWriter(content, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
+        writer.book.set_properties({"created": MADE})
+        plain = writer.book.add_format({"text_wrap": True, "valign": "top"})
         for name, table in tables.items():
-            sheet = book.add_worksheet(name)
-            sheet.freeze_panes(1, 0)
+            table.map(_shortened).to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 0), autofilter=True)
             for place, column in enumerate(table.columns):
-                sheet.write_string(0, place, str(column), head)
-                for line, value in enumerate(table[column].tolist(), 1):
-                    _write(sheet, line, place, value, plain)
-                wide = max([len(str(column)), *(len(_text(v)) for v in table[column].tolist())])
-                sheet.set_column(place, place, min(wide, WIDEST) + 2)
-            sheet.autofilter(0, 0, len(table), max(len(table.columns) - 1, 0))
+                wide = max(len(str(column)), *(len(_shown(value)) for value in table[column]))
+                writer.sheets[name].set_column(place, place, min(wide, WIDEST) + 2, plain)
     return content.getvalue()
 
 
-def _write(sheet: Any, line: int, place: int, value: Any, plain: Any) -> None:
-    if isinstance(value, bool):
-        sheet.write_boolean(line, place, value, plain)
-    elif isinstance(value, int | float) and math.isfinite(value):
-        sheet.write_number(line, place, value, plain)
-    elif _text(value):
-        text = _text(value)
-        if len(text) > LONGEST:
-            missing = f" … and {len(text) - LONGEST + 60:,} characters more"
-            text = text[: LONGEST - 60] + missing
-        sheet.write_string(line, place, text, plain)
+def _shortened(value: Any) -> Any:
+    """A value as a cell holds it: a longer text without its end."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[: LONGEST - 60]} … and {len(value) - LONGEST + 60:,} characters more"
+    return value
 
 
-def _text(value: Any) -> str:
-    nothing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-    return "" if nothing else f"{value:.6g}" if isinstance(value, float) else str(value)
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 KINDS = ("csv", "parquet", "xlsx")

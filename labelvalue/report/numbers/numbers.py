@@ -30,8 +30,7 @@ from labelvalue.report.numbers.alternatives import (
     suite_numbers,
     suite_of,
 )
-from labelvalue.report.numbers.plan import records
-from labelvalue.report.numbers.planning import decision_numbers
+from labelvalue.report.numbers.plan import decision_numbers
 from labelvalue.report.numbers.tables import (
     CI_KIND,
     LOWER,
@@ -41,6 +40,7 @@ from labelvalue.report.numbers.tables import (
     check_ci_prob,
     default_budgets,
     plain,
+    records,
     summarise,
 )
 from labelvalue.report.plots import style
@@ -345,7 +345,7 @@ def collect(
             *hidden_limits(gain, budget),
             *unsourced_limits(numbers["assumptions"]),
         ],
-        ci_prob=ci_prob,
+        ci_prob,
     )
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {

@@ -10,6 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
 INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"  # ends of the narrower of two intervals, in tables for plots
@@ -222,6 +223,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value if value is None else str(value)
+
+
+def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Return mean and equal-tailed interval of draws."""
+    lower, upper = draws.quantile(tails(ci_prob), names.SAMPLE).values
+    return {MEAN: float(draws.mean()), LOWER: float(lower), UPPER: float(upper)}
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON can hold them."""
+    return plain(table.to_dict("records"))
 
 
 SHOWN = 4

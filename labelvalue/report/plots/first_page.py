@@ -13,18 +13,63 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.case.learners import learner_names
 from labelvalue.decisions.sensitivity.money import AS_PLANNED, EVENLY
 from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, log_axis, money
+from labelvalue.report.words.wording import decimals
 
+ROWS = 10  # slices of the picture; it says how many more there are
+TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase", MEASURE: "If decided now"}
 WIDE = 5.2  # inches of a picture: two stand side by side, and one on a phone is still read
 TEXT, TITLE = 12.0, 12.5
 LINE = 0.235  # height of a line of that text, in inches
 REACH = 2.5  # typical intervals that the axis of gains holds; a wider one ends in an arrow, so that it flattens none
 PAST = 1.4  # times the largest mean that it holds in any case
+
+
+def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out the picture of slices: labels bought, error today, gain; if nothing is bought, gains at a ``budget``."""
+    plan = numbers[names.PLAN]
+    if plan is not None and plan["plan"]["total"]:
+        now = {row[names.SLICE]: row for row in plan["today"]}
+        rows = [_row(row[names.SLICE], now[row[names.SLICE]], row, "low", "high") for row in plan[names.GAIN]]
+        return _shown(rows, None) | {"title": TITLES[plan["verdict"]]}
+    compared = numbers["decision"]["by_learner"]
+    if numbers["decision"]["status"] != "published" or not compared:
+        return _shown([], None)
+    budget, several = compared[0][names.BUDGET], len(numbers["learners"]) > 1
+    rows = []
+    for row in numbers["slices"] if plan is None else _of_learners(numbers, plan["learner"]):
+        gain = next(g for g in row["gains"] if g[names.BUDGET] == budget)
+        title = f"{row[names.SLICE]} · {row[names.LEARNER]}" if several and plan is None else row[names.SLICE]
+        rows.append(_row(title, row, {names.GAIN: gain[MEAN], **gain, names.LABELS: 0}, LOWER, UPPER))
+    return _shown(rows, budget)
+
+
+def _of_learners(numbers: Mapping[str, Any], learner: Any) -> list[Mapping[str, Any]]:
+    """The row of each slice under the learner that decides, of several under the one with the lowest error now."""
+    wanted = learner_names(learner) if learner else numbers["learners"][:1]
+    rows = [row for row in numbers["slices"] if row.get(names.LEARNER) in (None, *wanted)]
+    lowest = {row[names.SLICE]: row for row in sorted(rows, key=lambda row: -row[names.ERROR_NOW][MEAN])}
+    return [row for row in rows if lowest[row[names.SLICE]] is row]
+
+
+def _row(title: str, now: Mapping[str, Any], gain: Mapping[str, Any], low: str, high: str) -> dict[str, Any]:
+    error = now[names.ERROR_NOW]
+    found = {names.SLICE: title, names.LABELS: gain[names.LABELS], names.GAIN: gain[names.GAIN]}
+    found |= {LOWER: gain[low], UPPER: gain[high]}
+    return found | {names.ERROR_NOW: error[MEAN], "width": error[UPPER] - error[LOWER]}
+
+
+def _shown(rows: list[dict[str, Any]], budget: int | None) -> dict[str, Any]:
+    rest = rows[ROWS:] if len(rows) > ROWS + 1 else []
+    shown = rows[: len(rows) - len(rest)]
+    found = {"rows": shown, names.BUDGET: budget, "digits": decimals(row["width"] for row in rows)}
+    return found | {"more": len(rest), "more_labels": sum(row[names.LABELS] for row in rest)}
 
 
 def draw_purchase(found: Mapping[str, Any]) -> Figure:

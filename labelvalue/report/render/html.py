@@ -25,7 +25,7 @@ from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.plan import inner_prob
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots.curves import caption
-from labelvalue.report.plots.first_page import cut_rows, verdict_of
+from labelvalue.report.plots.first_page import cut_rows, purchase_rows, verdict_of
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION, IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
 from labelvalue.report.render import sections
@@ -45,7 +45,7 @@ from labelvalue.report.render.images import (
 from labelvalue.report.words import wording
 from labelvalue.report.words.assumptions import CASE_SOURCE, grouped
 from labelvalue.report.words.checks import COMMAND, FLAG_MEANINGS
-from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
+from labelvalue.report.words.doubts import errors_today, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
 from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole

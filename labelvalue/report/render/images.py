@@ -37,10 +37,10 @@ from labelvalue.report.plots.first_page import (
     draw_projects,
     draw_purchase,
     draw_worth,
+    purchase_rows,
 )
 from labelvalue.report.plots.gains import draw_gains, draw_impacts, gain_table, impact_table
 from labelvalue.report.plots.plan import draw_frontiers, draw_money, draw_tornado
-from labelvalue.report.words.first_page import purchase_rows
 from labelvalue.storage import write_whole
 
 PANELS, ROWS = 16, 50

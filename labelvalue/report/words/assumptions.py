@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
-from labelvalue.report.words.first_page import along
+from labelvalue.report.words.doubts import Limit, along
 from labelvalue.report.words.wording import percent, probability, spoken
 
 LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
@@ -298,10 +298,8 @@ def unsourced(rows: list[dict[str, Any]]) -> list[str]:
     return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
 
 
-def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def unsourced_limits(rows: list[dict[str, Any]]) -> Iterator[Limit]:
     """Warn of assumptions that name no source."""
-    missing = unsourced(rows)
-    if not missing:
-        return []
-    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
-    return [("assumptions", "assumptions without a source", text)]
+    if missing := unsourced(rows):
+        text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
+        yield "assumptions", "assumptions without a source", text

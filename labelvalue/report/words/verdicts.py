@@ -17,7 +17,6 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
-from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_text, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import (
     CLEAR,
@@ -142,6 +141,12 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
 
 
 NAMED = 4  # slices that a sentence names; it says how many more there are
+UNPUBLISHED = "No decision is published; by its forecasts alone it would be:"
+AIMS = {
+    "mean": "mean error",
+    "worst": "error of the worst slice",
+    "gap": "gap between slices",
+}  # what a target is about
 VERDICTS = {
     BUY: "Buy now:",
     WAIT: "Wait: buy nothing now.",
@@ -344,3 +349,55 @@ def _stays(rows: Sequence[Mapping[str, Any]]) -> str:
     said = "; ".join(f"{' and '.join(leads)}: {what}" for what, leads in by_what.items())
     worst = [row[names.PARETO_K] for row in kept if row[names.PARETO_K] is not None]
     return f"{said} (Pareto k at most {max(worst):.2f})" if worst else said
+
+
+def reached_text(numbers: Mapping[str, Any]) -> str:
+    """Say how probably the target of the case is reached, now and with the plan; nothing where it has none."""
+    if (aim := numbers[names.TARGET_REACHED]) is None:
+        return ""
+    return f"{AIMS[aim['of']]} ≤ {aim['error']:g}: P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
+
+
+def target_text(numbers: Mapping[str, Any]) -> str:
+    """Say what becomes of the case's target with the plan, and the cheapest plan for it; nothing where it has none."""
+    near = "" if numbers["cheapest"] is None else f" {cheapest_text(numbers['cheapest'])}"
+    return f"{reached_text(numbers)} with the plan.{near}" if numbers[names.TARGET_REACHED] is not None else ""
+
+
+def cheapest_text(found: Mapping[str, Any]) -> str:
+    """Say with which labels a target is reached for the least money, or how near one comes."""
+    bought = sorted((row for row in found["rows"] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
+    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in bought[:NAMED])
+    labels += f" and more in {counted(len(bought) - NAMED, 'other slice')}" if len(bought) > NAMED else ""
+    lead = "The cheapest plan for" if found["found"] else "No plan reaches"
+    also = "" if found["found"] else "; the nearest"
+    reached = f"P(reached) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
+    money = f"{significant(found[names.COST])} {found[names.UNIT]}"
+    return f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
+
+
+def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which plan has the best score at which weights of the risk."""
+    best: dict[str, list[str]] = {}
+    for row in rows:
+        best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
+    said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
+    other = any(row["own"] and row["best"] != names.RECOMMENDED for row in rows)
+    decides = " The score orders plans and decides nothing: the verdict goes by the case's appetite for risk."
+    return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
+
+
+def waits_text(numbers: Mapping[str, Any]) -> str:
+    """Say which plan the candidate ``waiting`` is; nothing where there is none."""
+    if not (told := numbers[names.WAITING]):
+        return ""
+    known = "the plan that is best once it is known which changes come" if told["learnt"] else "the plan"
+    return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
+
+
+def otherwise_text(numbers: Mapping[str, Any]) -> list[str]:
+    """Say what the next best candidate, waiting and doing nothing would bring, where each is a candidate."""
+    others = [row for row in numbers["plans"] if row[names.PLAN] != names.RECOMMENDED]
+    told = others[:1] + [row for row in others[1:] if row[names.PLAN] in (names.WAITING, names.NOTHING)]
+    said = ", ".join(f"{row[names.PLAN]} {estimated(row['enb'], row[names.MCSE])}" for row in told)
+    return [f"Instead (ENB, {numbers[names.UNIT]}): {said}"] if said else []
