@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
-from scipy.stats import gaussian_kde
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, flag_texts
@@ -137,7 +137,7 @@ def _probability_of_some(draws: np.ndarray, prior: Prior) -> float:
     """Probability of an effect, at even odds beforehand; the posterior's density at none is that of smoothed draws."""
     if np.ptp(draws) == 0:
         return float(draws[0] != 0)
-    for_none = float(gaussian_kde(draws)(0.0)[0]) / float(np.exp(log_density(prior, np.array(0.0))))
+    for_none = float(scipy.stats.gaussian_kde(draws)(0.0)[0]) / float(np.exp(log_density(prior, np.array(0.0))))
     return 1.0 / (1.0 + for_none)
 
 
