@@ -10,7 +10,7 @@ import labelvalue as lv
 from labelvalue import names
 from labelvalue.decisions.sensitivity import tornado
 from labelvalue.numerals import number, significant
-from labelvalue.report.numbers import planning
+from labelvalue.report.numbers import plan as plan_numbers_of
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.plots.style import count, plain
@@ -189,9 +189,9 @@ def test_what_several_tables_of_a_page_need_is_drawn_once(fake_fit, monkeypatch)
 
     for module, name in (
         (tornado, "stress_label_errors"),
-        (planning, "uncertain_inputs"),
-        (planning, "alternative_outcomes"),
+        (plan_numbers_of, "uncertain_inputs"),
+        (plan_numbers_of, "alternative_outcomes"),
     ):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
-    planning.decision_numbers(plan)
+    plan_numbers_of.decision_numbers(plan)
     assert sorted(drawn) == ["alternative_outcomes", "stress_label_errors", "uncertain_inputs"]

@@ -176,8 +176,7 @@ def bootstrap_gain(fit: Fit, budgets: Sequence[int], *, draws: int = 1000) -> xr
     dims = (names.CHAIN, names.DRAW, *curve, names.BUDGET)
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
-    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain = with_distance(gain, fit, sizes)
+    gain = with_distance(gain, fit)
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain

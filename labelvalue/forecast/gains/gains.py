@@ -9,7 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
-from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
+from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks
 from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import as_lines
@@ -128,8 +128,6 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
         return before - seen * _one_run(fit, posterior, position, later, labels + other)
 
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
-    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain = with_distance(gain, fit, sizes)
     gain.attrs[names.NOTES] = as_lines([*notes, *assumed_falls(fit, gain)])
     return gain
 
@@ -241,11 +239,7 @@ def predict_error(
             other = other_now.broadcast_like(own)
         return error_draws(posterior, fit, own, other)
 
-    error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
-    at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
-    error = with_distance(error, fit, at)
-    error.attrs[names.NOTES] = as_lines(notes)
-    return error
+    return in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers, notes)
 
 
 def impact(fit: Fit, per: int = 1) -> xr.DataArray:

@@ -6,12 +6,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_distance
+from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks
 from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead, whole_numbers
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
-from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
 
 UNSEEN_BREAKS = (
@@ -56,7 +55,6 @@ def diminishing_returns(fit: Fit, budgets: Sequence[int], *, below: float | None
     numbers, notes = whole_numbers(budgets, names.BUDGET)
     if below is not None and not np.isfinite(below):
         raise ValueError(f"below must be a number, got {below!r}. Fix: give an error per 1,000 labels, such as 0.001")
-    bought = xr.DataArray(numbers, dims=names.BUDGET)
 
     def along(variable: str, factor: float, unit: str) -> xr.DataArray:
         extra = xr.DataArray(numbers.astype(float), dims=SIZE)
@@ -64,10 +62,8 @@ def diminishing_returns(fit: Fit, budgets: Sequence[int], *, below: float | None
         def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
             return factor * _at(fit, posterior, position, position[names.LABELS_NOW] + extra)[variable]
 
-        found = in_blocks(fit, 3 * numbers.size, compute, variable, names.BUDGET, numbers)
-        found = with_distance(found, fit, fit.position[names.LABELS_NOW] + bought)
-        found.attrs |= {names.UNIT: unit, names.NOTES: as_lines(notes)}
-        return found
+        found = in_blocks(fit, 3 * numbers.size, compute, variable, names.BUDGET, numbers, notes)
+        return found.assign_attrs({names.UNIT: unit})
 
     rate = along(names.IMPACT, PER_LABELS, "error per 1,000 labels").rename(names.GAIN_RATE)
     made = xr.Dataset({names.ELASTICITY: along(names.ELASTICITY, 1.0, ""), names.GAIN_RATE: rate}, attrs=rate.attrs)
@@ -119,9 +115,8 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float]) -> xr.DataArray:
         found = [crossing(impact.clip(min=value * 1e-6), labels, now, value) for value in rates]
         return xr.DataArray(np.stack(found, axis=-1), dims=(*impact.dims[:-1], names.RATE))
 
-    points = in_blocks(fit, 200, compute, names.LABELS_AT_RATE, names.RATE, rates)
-    points.attrs |= {names.UNIT: "labels", names.NOTES: as_lines([UNSEEN_BREAKS])}
-    return points
+    points = in_blocks(fit, 200, compute, names.LABELS_AT_RATE, names.RATE, rates, [UNSEEN_BREAKS])
+    return points.assign_attrs({names.UNIT: "labels"})
 
 
 def _at(fit: Fit, posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.Dataset:

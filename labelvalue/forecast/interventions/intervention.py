@@ -17,7 +17,6 @@ from labelvalue.forecast.gains.curves import (
     error_draws,
     in_blocks,
     slice_draws,
-    with_distance,
     without,
 )
 from labelvalue.forecast.gains.gains import whole_numbers
@@ -25,7 +24,6 @@ from labelvalue.model.curve.effective_labels import information_left, useless_sh
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import draw_prior
-from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Given, GivenOrNone, Quantity, by_slice
 from labelvalue.settings import Checks, Settings, Text, listed, put
@@ -292,11 +290,8 @@ def predict_gain_with(
         changes, origins[:] = changes_by(standing, chosen)
         return _error_now(standing) - changed_error(standing, changes)
 
-    gain = in_blocks(fit, 2 * numbers.size, compute, names.GAIN, names.BUDGET, numbers)
-    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain = with_distance(gain, fit, sizes)
-    gain.attrs |= {names.NOTES: as_lines(notes), names.INTERVENTIONS: described(chosen, origins)}
-    return gain
+    gain = in_blocks(fit, 2 * numbers.size, compute, names.GAIN, names.BUDGET, numbers, notes)
+    return gain.assign_attrs({names.INTERVENTIONS: described(chosen, origins)})
 
 
 def checked(fit: Fit, interventions: Intervention | Sequence[Intervention]) -> tuple[Intervention, ...]:
