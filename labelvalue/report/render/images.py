@@ -123,7 +123,7 @@ def over_time_images(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Draw the batches of a project: how forecasts did, where there were any, and what was spent and advised."""
     forecast = [FORECASTS] if any(row["forecast"] for row in rows) else []
     for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
-        alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
+        alt = f"{'; '.join(panel.title for panel in panels)}: of {len(rows)} batches; the table below has the numbers."
         yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""))
 
 
