@@ -147,29 +147,7 @@ KEPT = [names.SYNTHETIC_LABELS, names.OTHER_SYNTHETIC_LABELS]
 
 
 def synthetic_worth(fit: Fit) -> xr.DataArray:
-    """Draw the worth of one synthetic example in labels of its slice, the same for all slices.
-
-    The runs with synthetic examples weigh worths on a grid, draw by draw; nothing flows back into the curves.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of runs some of which hold synthetic examples.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``synthetic_worth``, dims chain, draw; 0.0001 to 4 labels.
-
-    Raises
-    ------
-    InputError
-        If no run holds synthetic examples of its own slice.
-
-    Examples
-    --------
-    >>> synthetic_worth(fit).quantile([0.05, 0.95])  # doctest: +SKIP
-    """
+    """Draw the worth of one synthetic example in labels: the runs with such examples weigh worths on a grid."""
     cells = _cells(fit)
     posterior, position = fit.posterior, fit.position
     score = np.zeros((WORTHS.size, posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW]))

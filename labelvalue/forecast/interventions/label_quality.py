@@ -12,52 +12,16 @@ import numpy as np
 from labelvalue import names
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.quantities import Given, Quantity, ShareOf, quantity
-from labelvalue.settings import AtLeastOne, Checks, is_whole
+from labelvalue.settings import AtLeastOne, Checks
 
 
 def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:
-    """Share of items that a majority of votes labels wrongly, ties broken by lot.
+    """Share of items that a majority of votes labels wrongly, ties broken by lot; ``rates`` of all votes or of each.
 
-    A wrong vote names any of the other classes with equal probability. With probability ``correlation`` all annotators
-    answer an item alike; otherwise they err independently.
-
-    Parameters
-    ----------
-    rates : float, array or DataArray, or a list of them
-        Share of votes that are wrong, 0 ≤ e ≤ 1: one for all annotators, or a list with one for each vote.
-    votes : int
-        Votes an item, ≥ 1.
-    classes : int
-        Number of classes, ≥ 2.
-    correlation : float, array or DataArray
-        0 ≤ c ≤ 1.
-
-    Returns
-    -------
-    same kind as the rates
-        Share of wrong labels after the vote, 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If votes are no whole number ≥ 1, classes no whole number ≥ 2, or there is not one rate a vote.
-
-    References
-    ----------
-    Sheng, Provost and Ipeirotis (2008), "Get another label?", KDD, for two classes and independent errors.
-
-    Examples
-    --------
-    >>> round(consensus_error(0.2, 3), 3), round(consensus_error(0.2, 3, correlation=0.5), 3)
-    (0.104, 0.152)
+    A wrong vote names any other class with equal probability (Sheng, Provost and Ipeirotis 2008); with probability
+    ``correlation`` all annotators answer an item alike, else they err independently.
     """
-    if not is_whole(votes, 1):
-        raise ValueError(f"votes must be a whole number ≥ 1, got {votes!r}")
-    if not is_whole(classes, 2):
-        raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
     each = list(rates) if isinstance(rates, Sequence) else [rates] * votes
-    if len(each) != votes:
-        raise ValueError(f"rates must be one number, or a list of one a vote; got {len(each)} for {votes} votes")
     alike = sum(each) / votes
     right: Any = 0.0
     for wrong, probability in enumerate(_wrong_counts(each)):
