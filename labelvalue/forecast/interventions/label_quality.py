@@ -47,17 +47,10 @@ def _majority_is_right(right: int, wrong: int, classes: int) -> float:
     total = 0.0
     for level in range(min(classes - 1, wrong // right) + 1):
         rest = wrong - level * right
-        ways = _coefficient(fewer, classes - 1 - level, rest) / math.factorial(right) ** level
+        sequences = np.polynomial.polynomial.polypow(fewer, classes - 1 - level)
+        ways = (sequences[rest] if rest < sequences.size else 0.0) / math.factorial(right) ** level
         total += math.comb(classes - 1, level) * ways / (1 + level)
-    return total * math.factorial(wrong) / (classes - 1) ** wrong
-
-
-def _coefficient(polynomial: np.ndarray, power: int, degree: int) -> float:
-    """Coefficient of a degree in a power of a polynomial."""
-    product = np.ones(1)
-    for _ in range(power):
-        product = np.convolve(product, polynomial)[: degree + 1]
-    return float(product[degree]) if degree < product.size else 0.0
+    return float(total * math.factorial(wrong) / (classes - 1) ** wrong)
 
 
 @dataclasses.dataclass(frozen=True)

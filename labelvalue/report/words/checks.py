@@ -18,7 +18,7 @@ from labelvalue.forecast.backtesting.trust import (
     trusted_distance,
 )
 from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
-from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.drift import drift_rate
 from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, gain_over_learners, step_value
 from labelvalue.model.fitting.result import Fit
@@ -38,9 +38,7 @@ DISAGREES = "disagrees"
 def second_opinion(fit: Fit, gain: xr.DataArray, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Hold gains against those of a clustered bootstrap."""
     budgets = [int(b) for b in gain[names.BUDGET].values if b > 0]
-    curves = 1
-    for dim in curve_dims(fit):
-        curves *= fit.position.sizes[dim]
+    curves = fit.position[names.LABELS_NOW].size
     none: dict[str, Any] = {"rows": [], "draws": DRAWS}
     if not budgets:
         return none | {"sentence": "No budget above 0 was asked for, so there is no gain to compare."}
