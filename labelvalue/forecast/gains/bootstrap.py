@@ -250,9 +250,7 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
     for prefix, one in (("", gain), ("second_", second)):
         found = one.quantile([low, 0.5, high], names.SAMPLE, skipna=False).transpose("quantile", *dims)
         for number, what in enumerate(("low", "median", "high")):
-            columns[prefix + what] = found.isel(quantile=number, drop=True).drop_vars(
-                [c for c in found.coords if c not in dims], errors="ignore"
-            )
+            columns[prefix + what] = found.isel(quantile=number, drop=True).reset_coords(drop=True)
     table = xr.Dataset(columns).to_dataframe().reset_index()
     table["ratio"] = (table["second_high"] - table["second_low"]) / (table["high"] - table["low"]).replace(0.0, np.nan)
     apart = (table["second_median"] < table["low"]) | (table["second_median"] > table["high"])
