@@ -313,7 +313,7 @@ def decision_numbers(
     inputs, alternative = uncertain_inputs(plan), alternative_outcomes(plan)
     gain = (own[names.GAIN] * volumes(plan.fit, case.value)).sum(names.SLICE)
     if details is None:
-        details = _details(plan, inputs, alternative, ci_prob, refit=False)
+        details = detail_numbers(plan, ci_prob=ci_prob, inputs=inputs, alternative=alternative)
     known = worth_of_knowing(plan, inputs, alternative)
     return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "planned": _planned(own, plan, ci_prob),
@@ -334,14 +334,17 @@ def decision_numbers(
     }
 
 
-def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool | Refits = False) -> dict[str, Any]:
-    """Collect what a plan hangs on and how it is carried out; ``refit`` fits again where re-weighting fails."""
-    return _details(plan, uncertain_inputs(plan), alternative_outcomes(plan), ci_prob, refit)
-
-
-def _details(
-    plan: Decision, inputs: Mapping[str, xr.DataArray], alternative: xr.Dataset, ci_prob: float, refit: bool | Refits
+def detail_numbers(
+    plan: Decision,
+    *,
+    ci_prob: float = 0.9,
+    refit: bool | Refits = False,
+    inputs: Mapping[str, xr.DataArray] | None = None,
+    alternative: xr.Dataset | None = None,
 ) -> dict[str, Any]:
+    """Collect what a plan hangs on and how it is carried out; ``refit`` fits again where re-weighting fails."""
+    inputs = uncertain_inputs(plan) if inputs is None else inputs
+    alternative = alternative_outcomes(plan) if alternative is None else alternative
     refit = Refits() if refit is True else refit  # both tables ask for the same changes of the priors
     stress = stressed(plan)
     sensitive, stable = swings(plan, inputs, stress, refit=refit), stability_of(plan, alternative, refit=refit)

@@ -4,10 +4,10 @@ import functools
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import xarray as xr
@@ -22,13 +22,12 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
 from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
 from labelvalue.report.numbers.numbers import collect
-from labelvalue.report.numbers.plan import inner_prob
+from labelvalue.report.numbers.plan import inner_prob, panel
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots.curves import caption
 from labelvalue.report.plots.first_page import cut_rows, purchase_rows, verdict_of
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION, IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
-from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
     curve_images,
@@ -57,12 +56,6 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-READERS = (
-    ("For the analyst", ("words", "over-time", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
-    ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
-)  # who finds what behind the first page; a section that is named for nobody is the statistician's
-SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
-"""Sections that a function prepares."""
 ACROSS = 4  # budgets side by side in one table; more go into a further one
 
 
@@ -211,16 +204,63 @@ def templates(*packages: str) -> jinja2.Environment:
     return environment
 
 
+ANALYST, STATISTICIAN = READERS = ("For the analyst", "For the statistician")
+
+
+class Section(NamedTuple):
+    """A section of the page: its template's name, and what that shows, from the page's numbers; if nothing, it goes."""
+
+    id: str
+    title: str
+    reader: str
+    prepare: Callable[[Mapping[str, Any]], Any]
+
+
+def _always(_: Mapping[str, Any]) -> Any:
+    return True
+
+
+def _drawn(numbers: Mapping[str, Any]) -> Any:
+    return numbers["verdict"] != "refused"
+
+
+def _plan(numbers: Mapping[str, Any]) -> Any:
+    return numbers[names.PLAN]
+
+
+def _over_time(numbers: Mapping[str, Any]) -> Any:
+    told = [numbers[key] for key in ("scorecard", "widths", "carried")]
+    return any(told) or bool(numbers["remarks"][names.BATCH])
+
+
+SECTIONS = [
+    Section("words", "Words used here", ANALYST, lambda numbers: numbers["decision"]["status"] == "published"),
+    Section("over-time", "Batch by batch: promised, delivered, spent", ANALYST, _over_time),
+    Section("plan", "The plan in full, and why", ANALYST, _plan),
+    Section("slices", "Slice by slice", ANALYST, _always),
+    Section("gains", "Gain and impact", ANALYST, _drawn),
+    Section("money", "Money", ANALYST, _plan),
+    Section("what-if", "What if?", ANALYST, lambda numbers: _plan(numbers) and panel(_plan(numbers))),
+    Section("quality", "Label quality", ANALYST, lambda numbers: _plan(numbers) and _plan(numbers)["label_quality"]),
+    Section("limits", "Assumptions and limitations", ANALYST, _always),
+    Section("curves", "Learning curves", STATISTICIAN, _drawn),
+    Section("risk", "Risk", STATISTICIAN, _plan),
+    Section("diagnostics", "Trust: backtest, diagnostics", STATISTICIAN, _always),
+    Section("provenance", "Provenance", STATISTICIAN, _always),
+]  # a row each, in the order in which they stand
+
+
 def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     """Fill the page's template."""
     digits, plan = _digits(numbers), numbers[names.PLAN]
-    shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
-    readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
+    prepared = {section.id: section.prepare(numbers) for section in SECTIONS}
+    there = [section for section in SECTIONS if prepared[section.id]]
     source = next(
         (str(row["source"]) for row in numbers["assumptions"] if str(row["source"]).startswith(CASE_SOURCE)), ""
     )
     source = source.partition(";")[0].partition(":")[0]
-    number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
+    readers = [(who, [section for section in there if section.reader == who]) for who in READERS]
+    number_of = {section.id: place for place, section in enumerate((s for _, own in readers for s in own), 1)}
     return (
         templates()
         .get_template("report.html.j2")
@@ -244,31 +284,11 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             case_source=source,
             assumed=grouped(numbers["assumptions"]),
             sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
-            **shown,
+            prepared=prepared,
+            what_if=prepared["what-if"],
             budget_groups=_groups(_told_budgets(numbers)),
         )
     )
-
-
-def _readers(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections that are there, anchor and title, by who looks for them."""
-    drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
-    every = {
-        "words": ("Words used here", numbers["decision"]["status"] == "published"),
-        "plan": ("The plan in full, and why", decided),
-        "slices": ("Slice by slice", True),
-        "gains": ("Gain and impact", drawn),
-        "money": ("Money", decided),
-        "limits": ("Assumptions and limitations", True),
-        "curves": ("Learning curves", drawn),
-        "risk": ("Risk", decided),
-        "diagnostics": ("Trust: backtest, diagnostics", True),
-        "provenance": ("Provenance", True),
-    }
-    titles = {id: title for id, (title, there) in every.items() if there}
-    titles |= {name.replace("_", "-"): (SECTIONS[name].__doc__ or name).split("\n")[0].rstrip(".") for name in shown}
-    named = [(who, [(id, titles.pop(id)) for id in ids if id in titles]) for who, ids in READERS]
-    return [*named[:-1], (named[-1][0], [*named[-1][1], *titles.items()])]
 
 
 def _first(numbers: Mapping[str, Any]) -> dict[str, Any]:
