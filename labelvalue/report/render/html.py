@@ -20,7 +20,7 @@ from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
-from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
+from labelvalue.report.numbers.exports import existing, save_figures, write_tables
 from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.plan import inner_prob, panel
 from labelvalue.report.numbers.tables import LOWER, UPPER
@@ -138,7 +138,7 @@ def write_report(
         text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
         write_whole(Path(numbers), text.encode("utf-8"))
     if tables is not None:
-        write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
+        write_tables(found, tables)
     if place is not None:
         save_figures(figures(of, found, gain, sharp=True), place)
     if pdf is not None:
