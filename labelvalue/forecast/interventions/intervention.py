@@ -196,11 +196,6 @@ class Intervention(Settings):
         return 0.0 * (now + bought)
 
 
-def change(done: Intervention, standing: Standing, changes: Changes) -> tuple[Changes, str]:
-    """What an intervention changes on top of what others have changed, and where its effect comes from."""
-    return done._change(standing, changes)
-
-
 def units(done: Intervention, now: Any, bought: Any) -> Any:
     """How many units are paid for where there are labels now and some are bought; 0 for what is paid once only."""
     return done._units(now, bought)
@@ -331,7 +326,7 @@ def changes_by(standing: Standing, interventions: Sequence[Intervention]) -> tup
     noise = 0.0 if standing.noise is None else standing.noise
     changes, origins = Changes(old_noise=noise, new_noise=noise), []
     for one in interventions:
-        after, origin = change(one, standing, changes)
+        after, origin = one._change(standing, changes)
         changes = _where_done(standing, one, changes, after)
         origins.append(origin)
     return changes, origins

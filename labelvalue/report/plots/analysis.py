@@ -63,6 +63,11 @@ def _say_prior(tree: xr.DataTree) -> str:
     )
 
 
+def _say_khat(fit: Fit) -> str:
+    k = _left_out(fit).pareto_k
+    return f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"
+
+
 def _say_psense(fit: Fit) -> str:
     tree = sensitivity_tree(fit)
     parts = []
@@ -345,10 +350,6 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
         "loo_pit": lambda: _say_loo_pit(arviz_tree(fit)),
         "prior": lambda: _say_prior(arviz_tree(fit)),
         "psense": lambda: _say_psense(fit),
-        "khat": lambda: _say_khat(_left_out(fit).pareto_k),
+        "khat": lambda: _say_khat(fit),
     }
     return f"{READINGS[kind]} Here: {here[kind]()}."
-
-
-def _say_khat(k: xr.DataArray) -> str:
-    return f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"
