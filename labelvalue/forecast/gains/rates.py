@@ -7,7 +7,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks
-from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead, whole_numbers
+from labelvalue.forecast.gains.gains import crossings, predict_gain, whole_numbers
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
@@ -104,19 +104,12 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float]) -> xr.DataArray:
     >>> bool((points.sel(rate=0.001) >= points.sel(rate=0.01)).all())
     True
     """
-    rates = np.atleast_1d(np.asarray(rate, dtype=float))
-    if rates.size == 0 or not (np.isfinite(rates).all() and (rates > 0).all()):
-        raise ValueError(f"rate must be an error per 1,000 labels > 0, got {rate!r}")
 
-    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
-        labels = sizes_ahead(position)
-        impact = _at(fit, posterior, position, labels)[names.IMPACT] * PER_LABELS
-        now = position[names.LABELS_NOW].values
-        found = [crossing(impact.clip(min=value * 1e-6), labels, now, value) for value in rates]
-        return xr.DataArray(np.stack(found, axis=-1), dims=(*impact.dims[:-1], names.RATE))
+    def impact(posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+        return _at(fit, posterior, position, labels)[names.IMPACT] * PER_LABELS
 
-    points = in_blocks(fit, 200, compute, names.LABELS_AT_RATE, names.RATE, rates, [UNSEEN_BREAKS])
-    return points.assign_attrs({names.UNIT: "labels"})
+    per = "an error per 1,000 labels"
+    return crossings(fit, impact, rate, per, names.LABELS_AT_RATE, names.RATE, [UNSEEN_BREAKS])
 
 
 def _at(fit: Fit, posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.Dataset:
