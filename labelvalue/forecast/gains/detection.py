@@ -1,6 +1,7 @@
 """Evaluation labels: can a gain be seen with those there are, and how many would do."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from labelvalue.forecast.gains.curves import curve_dims, flag_texts
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.interventions.alternatives import EvaluationLabels
 from labelvalue.forecast.interventions.intervention import Intervention, checked, done_for, predict_gain_with
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.settings import Checks
 
 CHANCE = 0.05  # probability of seeing a gain where there is none
@@ -91,10 +92,7 @@ def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.Data
 
 def evaluation_size(fit: Fit) -> xr.DataArray:
     """Return the size of each slice's evaluation set in the runs, which a fit keeps for whoever asks again."""
-    kept = vars(fit)
-    if names.EVALUATION_LABELS not in kept:
-        kept[names.EVALUATION_LABELS] = _evaluation_size(fit)
-    return kept[names.EVALUATION_LABELS]
+    return once(fit, (names.EVALUATION_LABELS,), partial(_evaluation_size, fit))
 
 
 def _evaluation_size(fit: Fit) -> xr.DataArray:

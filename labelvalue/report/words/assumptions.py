@@ -110,18 +110,15 @@ def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
     """What follows if a number is another: all of it, and for the page only what it does not say elsewhere."""
-    every, money = consequence(key, case, plan), " ".join(_money(key, plan))
+    decided, money = " ".join(_decided(key, case, plan)), " ".join(_money(key, plan))
+    why, worth = why_untested(key), _worth(key, plan)
+    untested = f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED
     kept = key.startswith(RULE) and bool(plan) and all(row["kept"] for row in plan.get("rules", []))
-    told = KEPT if kept else " ".join(_decided(key, case, plan)) or (money or every)
-    worth = _worth(key, plan)
-    return {"if_wrong": every, DECIDED: told, BRINGS: worth if worth and worth in money else ""}
-
-
-def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
-    """Say what would be decided if a number of the case were another, as far as that was computed."""
-    why = why_untested(key)
-    found = [*_decided(key, case, plan), *_money(key, plan)]
-    return " ".join(found) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+    return {
+        "if_wrong": " ".join(filter(None, (decided, money))) or untested,
+        DECIDED: KEPT if kept else decided or money or untested,
+        BRINGS: worth if worth and worth in money else "",
+    }
 
 
 def why_untested(key: str) -> str:
