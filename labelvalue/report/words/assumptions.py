@@ -59,7 +59,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             "text": spoken(key),
             "value": quantity_text(value),
             "source": source + (f"; reason: {reason}" if reason else "") + _origin(key, case),
-            **_consequences(key, case, plan),
+            **consequences(key, case, plan),
         }
         for key, value, reason in leaves(table)
         if key not in LABELS_OF
@@ -69,7 +69,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             if key == "value.drift" and plan.get("drift"):
                 text, value = plan["drift"][0], names.FROM_RUNS
             row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
-            rows.append(row | _consequences(key, case, plan))
+            rows.append(row | consequences(key, case, plan))
     return rows
 
 
@@ -108,7 +108,7 @@ def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"if_wrong": text, "rows": own} for text, own in found.items()]
 
 
-def _consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
+def consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
     """What follows if a number is another: all of it, and for the page only what it does not say elsewhere."""
     decided, money = " ".join(_decided(key, case, plan)), " ".join(_money(key, plan))
     why, worth = why_untested(key), _worth(key, plan)
