@@ -1,6 +1,7 @@
 """What other purchases are worth in numbers: strategies of choosing labels, and better or worse labels."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,23 +33,18 @@ def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9
         return []
     worth = strategy_efficiency(fit).reset_coords(drop=True)
     worth = worth.mean([d for d in worth.dims if d in (names.SLICE, names.SUITE)])
-    learners = worth[names.LEARNER].values.tolist() if names.LEARNER in worth.dims else [None]
     rows = []
-    for strategy in worth[names.STRATEGY].values.astype(str).tolist():
-        ratio, priced = price_ratio(fit, case, strategy)
-        for learner in learners:
-            own = worth.sel({names.STRATEGY: strategy} | ({} if learner is None else {names.LEARNER: learner}))
-            own = own.transpose(names.CHAIN, names.DRAW)
-            row = {
-                names.STRATEGY: strategy,
-                names.LEARNER: learner,
-                "random": str(fit.settings[names.STRATEGIES][0]),
-                "label": _judged(own, ci_prob),
-                "money": _judged(own / ratio, ci_prob),
-                "price_ratio": float(np.mean(ratio)),
-                "priced": priced,
-            }
-            rows.append(row | {"sentence": _sentence_of_strategy(row, ci_prob)})
+    for at in _each(worth, names.STRATEGY):
+        ratio, priced = price_ratio(fit, case, at[names.STRATEGY])
+        own = worth.sel(_known(at)).transpose(names.CHAIN, names.DRAW)
+        row = at | {
+            "random": str(fit.settings[names.STRATEGIES][0]),
+            "label": _judged(own, ci_prob),
+            "money": _judged(own / ratio, ci_prob),
+            "price_ratio": float(np.mean(ratio)),
+            "priced": priced,
+        }
+        rows.append(row | {"sentence": _sentence_of_strategy(row, ci_prob)})
     return rows
 
 
@@ -117,8 +113,15 @@ def suite_numbers(
     return found | {"sentence": _sentence(found, ci_prob)}
 
 
-def _learners(values: xr.DataArray) -> list[Any]:
-    return values[names.LEARNER].values.tolist() if names.LEARNER in values.dims else [None]
+def _each(values: xr.DataArray, dim: str) -> Iterator[dict[str, Any]]:
+    """Names along a dim, each with every learner; None where there are no several."""
+    learners = values[names.LEARNER].values.tolist() if names.LEARNER in values.dims else [None]
+    for name, learner in itertools.product(values[dim].values.astype(str).tolist(), learners):
+        yield {dim: name, names.LEARNER: learner}
+
+
+def _known(at: Mapping[str, Any]) -> dict[str, Any]:
+    return {dim: name for dim, name in at.items() if name is not None}
 
 
 def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[dict[str, Any]]:
@@ -126,30 +129,18 @@ def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[
     gain = gain.mean(names.SLICE)
     kept, worst = gain_over_suites(gain, suite)[PERSISTENCE], gain.min(names.SUITE)
     rows = []
-    for name in gain[names.SUITE].values.astype(str).tolist():
-        for learner in _learners(gain):
-            at = {} if learner is None else {names.LEARNER: learner}
-            own, share = (values.sel({names.SUITE: name} | at) for values in (gain, kept))
-            rows.append(
-                {
-                    names.SUITE: name,
-                    names.LEARNER: learner,
-                    names.GAIN: spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())},
-                    "kept": _median(share, ci_prob),
-                    "p_worst": float((own <= worst.sel(at)).mean()),
-                }
-            )
+    for at in _each(gain, names.SUITE):
+        own, share = (values.sel(_known(at)) for values in (gain, kept))
+        least = worst.sel(_known({names.LEARNER: at[names.LEARNER]}))
+        of_gain = spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())}
+        found = {names.GAIN: of_gain, "kept": _median(share, ci_prob), "p_worst": float((own <= least).mean())}
+        rows.append(at | found)
     return rows
 
 
 def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
     share = measured[PERSISTENCE]
-    rows = []
-    for name in share[names.SUITE].values.astype(str).tolist():
-        for learner in _learners(share):
-            own = share.sel({names.SUITE: name} | ({} if learner is None else {names.LEARNER: learner}))
-            rows.append({names.SUITE: name, names.LEARNER: learner, "kept": _median(own, ci_prob)})
-    return rows
+    return [at | {"kept": _median(share.sel(_known(at)), ci_prob)} for at in _each(share, names.SUITE)]
 
 
 def _median(drawn: xr.DataArray, ci_prob: float) -> dict[str, float | None]:
