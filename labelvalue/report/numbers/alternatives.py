@@ -261,34 +261,19 @@ EFFECT_ORIGINS = {
 
 def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[str, Any]]:
     """Lay a frontier out as plain numbers, slice by slice."""
-    sample = names.SAMPLE
     found = []
     for name in frontier[names.SLICE].values.astype(str).tolist():
         own = frontier.sel({names.SLICE: name})
-        low, high = own[names.GAIN].quantile(tails(ci_prob), sample).values
+        low, high = own[names.GAIN].quantile(tails(ci_prob), names.SAMPLE)
+        columns = {names.LABELS: own[names.LABELS], names.GAIN: own[names.GAIN].mean(names.SAMPLE)}
+        columns |= {LOWER: low, UPPER: high, names.P_BEST: own[names.P_BEST]}
+        columns["chosen"] = own[names.VOTES] == own["votes_chosen"]
+        table = xr.Dataset({key: values.reset_coords(drop=True) for key, values in columns.items()})
         surface = own["surface"].transpose(names.VOTES, names.BUDGET)
-        columns = {
-            names.VOTES: own[names.VOTES].values.tolist(),
-            names.LABELS: own[names.LABELS].values.tolist(),
-            names.GAIN: own[names.GAIN].mean(sample).values.tolist(),
-            "lower": low.tolist(),
-            "upper": high.tolist(),
-            names.P_BEST: own[names.P_BEST].values.tolist(),
-            "chosen": (own[names.VOTES] == own["votes_chosen"]).values.tolist(),
-        }
-        found.append(
-            {
-                names.SLICE: name,
-                "money": frontier.attrs["money"],
-                "price": frontier.attrs["price"],
-                "rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
-                "surface": {
-                    names.LABELS: surface[names.BUDGET].values.tolist(),
-                    names.VOTES: surface[names.VOTES].values.tolist(),
-                    names.GAIN: surface.values.tolist(),
-                },
-            }
-        )
+        axes = {names.LABELS: surface[names.BUDGET].values.tolist(), names.VOTES: surface[names.VOTES].values.tolist()}
+        entry = {names.SLICE: name, "money": frontier.attrs["money"], "price": frontier.attrs["price"]}
+        entry["rows"] = records(table.to_dataframe().reset_index())
+        found.append(entry | {"surface": axes | {names.GAIN: surface.values.tolist()}})
     return found
 
 

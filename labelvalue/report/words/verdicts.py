@@ -102,8 +102,8 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
 
 def p_best(gain: xr.DataArray) -> dict[str, float]:
     """Share of draws in which each slice's gain is the largest."""
-    share = best_of(gain, names.SLICE).mean(names.SAMPLE)
-    return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.values.tolist(), strict=True))
+    shares = best_of(gain, names.SLICE).mean(names.SAMPLE).to_series()
+    return {str(name): float(share) for name, share in shares.items()}
 
 
 def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]:
