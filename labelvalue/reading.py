@@ -54,6 +54,7 @@ class _Capped(io.FileIO):
         self._most, self._place = most, place
 
     read = io.RawIOBase.read  # type: ignore[assignment]  # by readinto, which FileIO's own passes by
+    readall = io.RawIOBase.readall
 
     def readinto(self, buffer: Any) -> int:
         try:
