@@ -282,7 +282,7 @@ def backtest(
     settings = {"model": chosen.name, "draws": draws, "tune": tune, "chains": chains, **kind_of_fit(chosen, classes)}
 
     def forecaster(origin: split.Origin, cells: pd.DataFrame) -> Forecast:
-        unit = ("doubling", "doublings") if by == split.SIZE else ("batch", "batches")
+        unit = ("doubling",) if by == split.SIZE else ("batch", "batches")
         doing(f"backtest, {counted(origin.steps, *unit)} held out", show=progress)
         past = runs.isel({names.RUN: origin.past.index.to_numpy()})
         made = fit(
