@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 import xarray as xr
-from markupsafe import Markup, escape
 
 from labelvalue import names, numerals
 from labelvalue.decisions.advice.decision import Decision
@@ -50,7 +49,7 @@ from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole
 
 on_page = functools.partial(visible, keep="\n")  # text on a page: hidden characters are written out, lines stay
-NAME = re.compile("“([^“”]*)”")
+NAME = re.compile("(?<=“)([^“”]*)(?=”)")
 ROOM = 84  # characters of intervals that fit side by side in a row of the table
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -198,7 +197,7 @@ def templates(*packages: str) -> jinja2.Environment:
         "verdict_of": verdict_of,
         "percent": wording.percent,
         "visible": on_page,
-        "named": named,
+        "pieces": pieces,
         "spoken": wording.spoken,
     }
     return environment
@@ -316,9 +315,9 @@ def _groups(budgets: list[int]) -> list[list[int]]:
     return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
 
 
-def named(sentence: str) -> Markup:
-    """Set the names in a sentence, which stand between quotation marks, apart from it."""
-    return Markup(NAME.sub(r'“<bdi class="name">\1</bdi>”', str(escape(on_page(sentence)))))
+def pieces(sentence: str) -> list[str]:
+    """Cut a sentence before and after the names in it, which stand between quotation marks: every second is a name."""
+    return NAME.split(on_page(sentence))
 
 
 def moment(text: str) -> str:
