@@ -28,7 +28,7 @@ from .forecast.gains.gains import (
     predict_observed_gain as predict_observed_gain,
 )
 from .forecast.gains.rates import diminishing_returns as diminishing_returns, predict_total_gain as predict_total_gain
-from .forecast.interventions.gains import predict_gain_with as predict_gain_with
+from .forecast.interventions.intervention import predict_gain_with as predict_gain_with
 from .model.fitting.derived import new_slice as new_slice
 from .model.fitting.fitting import fit as fit
 from .model.fitting.result import Fit as Fit, load_fit as load_fit, on_items as on_items

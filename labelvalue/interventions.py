@@ -18,8 +18,6 @@ Other ways to a lower error:
 What they are worth, beside :func:`labelvalue.predict_gain_with`:
 
 - ``exchange_rate``: plain labels that an intervention is worth, slice by slice.
-- ``consensus_error``: the share of items that a majority of votes labels wrongly.
-- ``synthetic_worth``: the worth of one synthetic example in labels.
 - ``strategy_efficiency``: labels chosen at random that one label of a strategy is worth.
 - ``diversity_efficiency``: the same by how varied the labels are.
 - ``activeml_strategy``, ``Query``: strategies of scikit-activeml or one's own, for :func:`labelvalue.simulate_runs`.
@@ -28,7 +26,6 @@ Several learners:
 
 - ``gain_over_learners``: gains over learners, and whether a mean hides the best.
 - ``benefit_over_learners``: a plan in money under each learner, and what keeping several of them is worth.
-- ``step_value``: what a step of the recipe takes off the error, and whether that grows with labels.
 
 Examples
 --------
@@ -40,25 +37,23 @@ Examples
 """
 
 from labelvalue.decisions.outcomes.portfolio import benefit_over_learners
-from labelvalue.forecast.gains.learners_and_suites import gain_over_learners, step_value
+from labelvalue.forecast.gains.learners_and_suites import gain_over_learners
 from labelvalue.forecast.interventions.alternatives import (
     ActiveLearning,
     EvaluationLabels,
     NewLearner,
     Pretraining,
     SyntheticData,
-    synthetic_worth,
+    diversity_efficiency,
+    strategy_efficiency,
 )
 from labelvalue.forecast.interventions.exchange_rate import exchange_rate
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel
-from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
-from labelvalue.forecast.interventions.votes import consensus_error
 from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 
 __all__ = [
     "Intervention", "Consensus", "Relabel", "Guideline", "ActiveLearning", "SyntheticData", "Pretraining", "NewLearner",
-    "EvaluationLabels", "exchange_rate", "consensus_error", "synthetic_worth", "strategy_efficiency",
+    "EvaluationLabels", "exchange_rate", "strategy_efficiency",
     "diversity_efficiency", "Query", "activeml_strategy", "gain_over_learners", "benefit_over_learners",
-    "step_value",
 ]  # fmt: skip

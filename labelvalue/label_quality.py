@@ -17,7 +17,6 @@ What they tell:
 More labels or better ones:
 
 - ``quality_frontier``: the gain of every way to spend a sum, few items with many votes or many with few.
-- ``quality_sensitivity``: gains where new labels are better or worse than today's.
 - ``break_even_noise``: the noise reduction at which guidelines are worth their cost.
 - ``noise_sensitivity``: what would be advised where more or fewer of the new labels are wrong.
 - ``stress_label_errors``: what plans bring where new labels are as wrong as may plausibly be.
@@ -34,7 +33,7 @@ Examples
 
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
 from labelvalue.decisions.sensitivity.tornado import stress_label_errors
-from labelvalue.forecast.interventions.exchange_rate import break_even_noise, quality_frontier, quality_sensitivity
+from labelvalue.forecast.interventions.exchange_rate import break_even_noise, quality_frontier
 from labelvalue.model.annotators.label_noise import LabelNoise, estimate_label_noise, noise_from_probabilities
 from labelvalue.model.annotators.work import Work, estimate_work
 from labelvalue.observe.exports.annotations import (
@@ -47,5 +46,5 @@ from labelvalue.observe.exports.annotations import (
 __all__ = [
     "read_annotations", "load_annotations", "add_annotations", "write_annotations", "LabelNoise",
     "estimate_label_noise", "noise_from_probabilities", "Work", "estimate_work", "quality_frontier",
-    "quality_sensitivity", "noise_sensitivity", "stress_label_errors", "break_even_noise",
+    "noise_sensitivity", "stress_label_errors", "break_even_noise",
 ]  # fmt: skip

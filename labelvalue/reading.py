@@ -46,41 +46,24 @@ class _Place:
         self.wrong(f"{size} bytes are over the limit of {most} bytes", "give the file that was meant")
 
 
-class _Capped(io.RawIOBase):
-    """Bytes of a descriptor, never past a limit, whatever the file grows to."""
+class _Capped(io.FileIO):
+    """A file that is read no farther than a limit, whatever it grows to."""
 
     def __init__(self, descriptor: int, most: int, place: _Place):
-        self._descriptor, self._most, self._place = descriptor, most, place
+        super().__init__(descriptor)
+        self._most, self._place = most, place
+
+    read = io.RawIOBase.read  # type: ignore[assignment]  # by readinto, which FileIO's own passes by
+    readall = io.RawIOBase.readall
 
     def readinto(self, buffer: Any) -> int:
         try:
-            found = os.read(self._descriptor, len(buffer))
+            found = super().readinto(buffer)
         except OSError as error:
             self._place.wrong(f"cannot be read: {error.strerror}", "check the path and its permissions", error)
         if self.tell() > self._most:
             self._place.over(f"more than {self._most}", self._most)
-        buffer[: len(found)] = found
-        return len(found)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._descriptor, offset, whence)
-
-    def tell(self) -> int:
-        return self.seek(0, os.SEEK_CUR)
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def close(self) -> None:
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
+        return found or 0
 
 
 def open_regular(path: str | os.PathLike[str], most: int, *, fix: str = "", ours: bool = False) -> BinaryIO:

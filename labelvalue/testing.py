@@ -7,7 +7,6 @@ those parameters, not a posterior.
 import dataclasses
 import functools
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,9 @@ from labelvalue.forecast.backtesting.backtesting import SAMPLES, Forecast, score
 from labelvalue.forecast.backtesting.holdout import Origin
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.observations import CURVE, crossed_dims, observe
-from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.data_checks import BETWEEN
 from labelvalue.model.fitting.fitting import assemble
-from labelvalue.model.fitting.result import POSITION, Fit, altered, luck_of_items
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.model.prior.priors import draw_prior, suited
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
@@ -31,7 +29,6 @@ from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.table.runs import read_runs
 
 SLICES = ("east", "north", "south", "west")
-COUNTS = (names.ERRORS, names.TRIALS)
 
 
 def fake_truth(
@@ -392,40 +389,6 @@ def _backtest(
         return Forecast(truth * np.exp(shift + noise), verdict, reasons)
 
     return score(runs, forecaster, by=by, holdout=(1, 2, 3), random_seed=seed, settings={"model": "power_law"})
-
-
-def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
-    """Make a fit whose runs of some slices share one evaluation set each, from one in which each had its own.
-
-    Parameters
-    ----------
-    fit : Fit
-        From :func:`fake_fit`.
-    slices : sequence of str
-        Slices whose runs share their items.
-    times : float
-        Items of a set, in those of a run of ``fit``.
-
-    Returns
-    -------
-    Fit
-        The same curves on the items, and the population's beside them.
-
-    Examples
-    --------
-    >>> "luck" in share_items(fake_fit(seed=1), ["east"]).posterior
-    True
-    """
-    position, walks = fit.position, fit.walks
-    level = (1.0 - fit.posterior[names.ERROR_REFERENCE].mean(names.SAMPLE)) ** 2
-    shared = position[names.SLICE].isin(list(slices)) * position[names.ONE_RUN_VARIANCE] / times / level
-    position = position.assign({names.ITEMS_VARIANCE: shared})
-    posterior = fit.posterior.assign({names.LUCK: luck_of_items(fit.posterior, position, walks)})
-    posterior = posterior.assign(at_now(posterior, position, fit.model, walks).data_vars)
-    runs, theirs = fit.runs, fit.runs[names.SLICE].isin(list(slices))
-    counts = {key: runs[key].where(~theirs, np.round(times * runs[key])).astype(int) for key in COUNTS}
-    runs = runs.assign(counts | {names.EVALUATION_SET: runs[names.EVALUATION_SET].where(~theirs, "shared")})
-    return altered(fit, {names.POSTERIOR: posterior, POSITION: position, names.RUNS: runs})
 
 
 def _scattered(truth: xr.Dataset, observations: xr.Dataset, seed: int, chains: int, draws: int) -> xr.Dataset:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import Case, Fit, names
-from labelvalue.model.fitting.result import POSITION
+from labelvalue.model.curve.posterior import at_now
+from labelvalue.model.fitting import result
+from labelvalue.model.fitting.result import POSITION, luck_of_items
 
 Part = xr.Dataset | Mapping[str, Any] | None
 """Another part of a fit, or the variables that differ in it."""
@@ -59,3 +61,19 @@ def case_of(price: Any = 0.1, point: Any = 400, costs: Any = None, value: Any = 
     """A case with a price of labels and what a point of error is worth, and what else costs, counts or is asked for."""
     costs, value = {"price_per_label": price} | (costs or {}), {"per_error_point": point} | (value or {})
     return Case(costs=costs, value=value, **more)
+
+
+def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
+    """A fake fit whose runs of some slices share one evaluation set each, ``times`` as many items as a run had."""
+    position, walks = fit.position, fit.walks
+    level = (1.0 - fit.posterior[names.ERROR_REFERENCE].mean(names.SAMPLE)) ** 2
+    shared = position[names.SLICE].isin(list(slices)) * position[names.ONE_RUN_VARIANCE] / times / level
+    position = position.assign({names.ITEMS_VARIANCE: shared})
+    posterior = fit.posterior.assign({names.LUCK: luck_of_items(fit.posterior, position, walks)})
+    posterior = posterior.assign(at_now(posterior, position, fit.model, walks).data_vars)
+    runs, theirs = fit.runs, fit.runs[names.SLICE].isin(list(slices))
+    counts = {
+        key: runs[key].where(~theirs, np.round(times * runs[key])).astype(int) for key in (names.ERRORS, names.TRIALS)
+    }
+    runs = runs.assign(counts | {names.EVALUATION_SET: runs[names.EVALUATION_SET].where(~theirs, "shared")})
+    return result.altered(fit, {names.POSTERIOR: posterior, POSITION: position, names.RUNS: runs})

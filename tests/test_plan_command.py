@@ -12,7 +12,7 @@ import labelvalue as lv
 from labelvalue import cli, printing
 from labelvalue.decisions.advice import deciding
 from labelvalue.decisions.search.allocation import find_plan
-from labelvalue.report.render.terminal import cheapest_text
+from labelvalue.report.words.verdicts import cheapest_text
 from tests.fits import judged
 
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'

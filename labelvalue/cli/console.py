@@ -266,7 +266,7 @@ def context_of(of: Fit | Decision, no_refits: bool) -> Context:
     """What a page knows beside a decision: how stable it is, by new fits where draws cannot say, unless left out."""
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.forecast.gains.prior_sensitivity import Refits
-    from labelvalue.report.numbers.planning import detail_numbers
+    from labelvalue.report.numbers.plan import detail_numbers
     from labelvalue.report.words.project import Context
 
     if no_refits or not isinstance(of, Decision):

@@ -317,8 +317,9 @@ def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
     from labelvalue.decisions.outcomes.compare import compare_pairs
     from labelvalue.decisions.outcomes.waiting import value_of_waiting
     from labelvalue.forecast.gains.prior_sensitivity import Refits
-    from labelvalue.report.numbers.plan import details_text, records
-    from labelvalue.report.numbers.planning import detail_numbers
+    from labelvalue.report.numbers.plan import detail_numbers
+    from labelvalue.report.numbers.tables import records
+    from labelvalue.report.render.terminal import details_text
 
     doing("trying other numbers, data and priors, by new fits where draws cannot say")
     more = detail_numbers(plan, ci_prob=ci_prob, refit=Refits(progress=True))

@@ -14,7 +14,7 @@ from labelvalue.decisions.search.listing import alternatives
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
-from labelvalue.report.words.verdicts import decision_parts
+from labelvalue.report.words.verdicts import decision_sentence
 from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
 from labelvalue.voi import detection, price_measurements
@@ -441,7 +441,7 @@ def test_a_budget_below_one_label_is_said_and_not_taken_for_labels_that_are_not_
     made = decide(fit, case, max_labels=most, measure=False)
     assert (made.verdict.advice, made.total) == ("wait", 0)
     assert made.verdict.reasons[0].startswith(said)
-    sentence = "".join(text for text, _ in decision_parts(plan_numbers(made)))
+    sentence = decision_sentence(plan_numbers(made))
     assert said.removeprefix("no label") in sentence, "the page gives the same reason"
 
 

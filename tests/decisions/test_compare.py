@@ -268,7 +268,7 @@ def test_d16_a_named_scenario_is_valued_as_its_labels_and_prices_say():
 
 
 def test_d16_the_regret_matrix_adds_up_over_cases(two):
-    from labelvalue.report.numbers.planning import regret_numbers
+    from labelvalue.report.numbers.plan import regret_numbers
 
     case = Case(costs=ALONE, value={"per_error_point": 400}, scenarios=[STATED])
     made = decide(two, case, max_labels=1500, measure=False)

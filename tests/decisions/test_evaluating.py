@@ -13,7 +13,7 @@ from labelvalue.decisions.case.case import parse_case
 from labelvalue.decisions.case.risk import money_needed
 from labelvalue.decisions.measuring.pilots import open_plans
 from labelvalue.decisions.sensitivity.offers import cost_parts
-from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.forecast.interventions.intervention import noise_draws
 from labelvalue.interventions import EvaluationLabels, Guideline
 from labelvalue.plans import plan_outcomes
 from labelvalue.rules import check_guardrails

@@ -10,7 +10,7 @@ import labelvalue as lv
 from labelvalue import InputError, names
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.sensitivity.noise import NO_PLAN
-from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.forecast.interventions.intervention import noise_draws
 from labelvalue.testing import fake_fit
 from tests.fits import altered
 
@@ -59,8 +59,9 @@ def test_d18_gain_and_worth_fall_as_noise_rises(made):
 def test_d18_a_factor_acts_by_the_same_arithmetic_as_in_the_forecast():
     fit, case = fake_fit(seed=2, draws=50), case_of(0.2)
     found = [lv.plans.plan_outcomes(fit, case, {"it": {"west": 900}}, noise_factor=f) for f in (0.5, 2.0)]
-    told = lv.label_quality.quality_sensitivity(fit, [900], noise=0.2, factors=(0.5, 2.0)).sel(slice="west", budget=900)
-    for outcomes, expected in zip(found, told, strict=True):
+    told = [lv.predict_gain_with(fit, lv.interventions.Guideline(f), [900], noise=0.2) for f in (0.5, 2.0)]
+    for outcomes, gains in zip(found, told, strict=True):
+        expected = gains.sel(slice="west", budget=900)
         gain = outcomes[names.GAIN].sel(plan="it", slice="west").transpose(*SAMPLE)
         np.testing.assert_allclose(gain, expected.transpose(*SAMPLE), atol=1e-12)
     np.testing.assert_array_equal(found[0][names.COST], found[1][names.COST])

@@ -6,8 +6,8 @@ from labelvalue import decide, names
 from labelvalue.model.fitting.result import on_items
 from labelvalue.plans import plan_outcomes
 from labelvalue.rules import check_guardrails
-from labelvalue.testing import fake_fit, share_items
-from tests.fits import case_of
+from labelvalue.testing import fake_fit
+from tests.fits import case_of, share_items
 
 
 @pytest.fixture(scope="module")

@@ -72,11 +72,10 @@ def test_replicates_are_drawn_whole_and_for_all_slices_at_once():
     assert np.corrcoef(gain.values.T)[0, 1] > 0.9
 
 
-def test_the_same_seed_gives_the_same_draws():
+def test_the_same_fit_gives_the_same_draws():
     fit = of_runs(table(scatter=0.03))
-    one, two, other = (bootstrap_gain(fit, [500], draws=100, random_seed=s) for s in (1, 1, 2))
+    one, two = (bootstrap_gain(fit, [500], draws=100) for _ in range(2))
     assert one.identical(two)
-    assert not one.equals(other)
 
 
 def test_other_strategies_and_noisy_labels_are_left_out():

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import InputError, names, predict_gain
-from labelvalue.forecast.gains.detection import SHARES, evaluation_size
+from labelvalue.forecast.gains.detection import SHARES, evaluation_size, power_of
 from labelvalue.interventions import EvaluationLabels, Pretraining, Relabel
 from labelvalue.voi import detection_power, evaluation_needed, split_budget
 from tests.fits import altered
@@ -16,9 +16,9 @@ SAMPLE = ("chain", "draw")
 def test_power_is_what_simulation_says(fake_fit):
     """Measure twice, with the noise of the fit, many times over; count how often the drop is larger than chance."""
     rng = np.random.default_rng(1)
-    place, level, times = (0, 3), 0.05, 40_000
+    place, times, more = (0, 3), 40_000, EvaluationLabels(1_000)
     posterior = fake_fit.posterior.sel(slice="west")
-    power = detection_power(fake_fit, [2000], level=level, evaluation_labels=3000).sel(slice="west", budget=2000)[place]
+    power = detection_power(fake_fit, [2000], interventions=more).sel(slice="west", budget=2000)[place]
     before = float(posterior["error_now"][place])
     after = before - float(predict_gain(fake_fit, [2000]).sel(slice="west", budget=2000)[place])
     churn, sd = float(posterior["churn"][place]), float(posterior["training_sd"][place])
@@ -41,20 +41,21 @@ def test_power_is_what_simulation_says(fake_fit):
 
 
 def test_nothing_is_seen_as_often_as_chance_allows(fake_fit):
-    power = detection_power(fake_fit, [0], level=0.1)
-    np.testing.assert_allclose(power, 0.1)
+    np.testing.assert_allclose(detection_power(fake_fit, [0]), 0.05)
 
 
 def test_more_labels_and_more_trainings_show_more(fake_fit):
-    few, many = (detection_power(fake_fit, [4000], evaluation_labels=n).mean(SAMPLE) for n in (200, 20_000))
+    offers = ((), EvaluationLabels(18_000))
+    few, many = (detection_power(fake_fit, [4000], interventions=offer).mean(SAMPLE) for offer in offers)
     assert (many > few).all()
-    again = detection_power(fake_fit, [4000], evaluation_labels=20_000, replicates=5).mean(SAMPLE)
+    again = detection_power(fake_fit, [4000], interventions=offers[1], replicates=5).mean(SAMPLE)
     assert (again > many).all()
 
 
 def test_evaluation_labels_are_seen_with(fake_fit):
     """An intervention that adds 18,000 to a slice's 2,000 is an evaluation set of 20,000 there, and nowhere else."""
-    plain, large = (detection_power(fake_fit, [0, 4000], evaluation_labels=n) for n in (2_000, 20_000))
+    gain, size = predict_gain(fake_fit, [0, 4000]), evaluation_size(fake_fit)
+    plain, large = (power_of(fake_fit, gain, xr.full_like(size, n), 1) for n in (2_000.0, 20_000.0))
     offer = EvaluationLabels(18_000, slices=("west",))
     power = detection_power(fake_fit, [0, 4000], interventions=offer)
     np.testing.assert_allclose(power.sel(slice="west"), large.sel(slice="west"), atol=1e-9)
@@ -78,8 +79,8 @@ def test_the_evaluation_set_that_would_do_just_does(fake_fit):
     assert np.isfinite(finite).any()
     name = finite[np.isfinite(finite)].index[0]
     for factor, enough in ((1.02, True), (0.9, False)):
-        labels = int(finite[name] * factor)
-        power = detection_power(fake_fit, [8000], evaluation_labels=labels, replicates=3)
+        size = xr.full_like(evaluation_size(fake_fit), finite[name] * factor)
+        power = power_of(fake_fit, predict_gain(fake_fit, [8000]), size, 3)
         assert bool(power.sel(slice=name).mean() >= 0.6) == enough
 
 
@@ -109,10 +110,9 @@ def test_d22_the_split_is_the_best_of_all_that_were_tried(fake_fit, given):
     rows = []
     for share in SHARES:
         labels, more = int(money * (1 - share) / price), int(money * share / each)
-        power = detection_power(
-            fake_fit, [labels], evaluation_labels=2_000 + more, replicates=given["replicates"]
-        )  # the runs have 2,000
-        seen = (predict_gain(fake_fit, [labels]) * power).mean(SAMPLE).isel(budget=0, drop=True)
+        gain = predict_gain(fake_fit, [labels])
+        power = power_of(fake_fit, gain, evaluation_size(fake_fit) + more, given["replicates"])
+        seen = (gain * power).mean(SAMPLE).isel(budget=0, drop=True)
         rows.append(seen.reset_coords(drop=True).assign_coords(share=share))
     grid = xr.concat(rows, dim="share")
     split = split_budget(fake_fit, **given)
@@ -134,10 +134,6 @@ def test_d22_both_budgets_together_show_more_where_evaluation_labels_are_cheap(f
     np.testing.assert_array_equal(dear["seen"], dear["unsplit"])
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [({"level": 1.5}, "'level'"), ({"replicates": 0}, "'replicates'"), ({"evaluation_labels": 0}, "evaluation_labels")],
-)
-def test_settings_are_checked(fake_fit, settings, says):
-    with pytest.raises(InputError, match=says):
-        detection_power(fake_fit, [500], **settings)
+def test_settings_are_checked(fake_fit):
+    with pytest.raises(InputError, match="'replicates'"):
+        detection_power(fake_fit, [500], replicates=0)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from labelvalue import InputError, names, predict_gain
-from labelvalue.forecast.interventions.votes import noise_cost
-from labelvalue.interventions import consensus_error
-from labelvalue.label_quality import quality_frontier, quality_sensitivity
+from labelvalue import InputError, predict_gain
+from labelvalue.forecast.interventions.intervention import noise_cost
+from labelvalue.forecast.interventions.label_quality import consensus_error
+from labelvalue.label_quality import quality_frontier
 
 SAMPLE = ("chain", "draw")
 
@@ -82,12 +82,3 @@ def test_what_cannot_be_bought_is_refused(fake_fit, settings, says):
     given = {"money": 600, "price": 0.1, "noise": 0.1, "votes": (1, 5)} | settings
     with pytest.raises(InputError, match=says):
         quality_frontier(fake_fit, given.pop("money"), **given)
-
-
-def test_sensitivity_to_quality(fake_fit):
-    gain = quality_sensitivity(fake_fit, [0, 4000], noise=0.15)
-    np.testing.assert_allclose(gain.sel(noise_factor=1.0), predict_gain(fake_fit, [0, 4000]), atol=1e-12)
-    mean = gain.sel(budget=4000).mean(SAMPLE)
-    assert (mean.sel(noise_factor=0.5) > mean.sel(noise_factor=1.0)).all()
-    assert (mean.sel(noise_factor=2.0) < mean.sel(noise_factor=1.0)).all()
-    assert names.INTERVENTIONS in gain.attrs

@@ -9,8 +9,9 @@ import xarray as xr
 
 from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
 from labelvalue.forecast.gains.curves import error_draws
-from labelvalue.forecast.interventions.intervention import delay_days, fixed_money, money
-from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.forecast.interventions.alternatives import synthetic_worth
+from labelvalue.forecast.interventions.intervention import delay_days, fixed_money, money, noise_cost
+from labelvalue.forecast.interventions.label_quality import consensus_error
 from labelvalue.interventions import (
     ActiveLearning,
     Consensus,
@@ -20,9 +21,7 @@ from labelvalue.interventions import (
     Pretraining,
     Relabel,
     SyntheticData,
-    consensus_error,
     exchange_rate,
-    synthetic_worth,
 )
 from labelvalue.label_quality import break_even_noise
 from labelvalue.model.curve.observations import observe

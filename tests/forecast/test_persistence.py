@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from labelvalue import names, predict_error, read_runs
-from labelvalue.interventions import step_value
+from labelvalue.forecast.gains.learners_and_suites import step_value
 from labelvalue.problems import InputError
 from labelvalue.suites import forecast_persistence
 from labelvalue.testing import fake_fit
@@ -89,18 +89,6 @@ def test_a_step_whose_worth_grows_is_told_from_one_whose_worth_shrinks():
     np.testing.assert_allclose(found["value"].sel(labels=1000), 0.01)
     np.testing.assert_allclose(found["interaction"], 0.07)
     assert (found["p_grows"] == 1.0).all()
-    assert (found["p_useful"] == 1.0).all()
     other = step_value(made, "raw", "calibrated")
     np.testing.assert_allclose(other["interaction"], -0.07)
     assert (other["p_grows"] == 0.0).all()
-
-
-def test_steps_that_cannot_be_compared():
-    fit = fake_fit(seed=1, learners=("raw", "calibrated"), draws=50)
-    error = predict_error(fit, [1000, 8000])
-    with pytest.raises(ValueError, match="no learner 'boosted' among calibrated, raw"):
-        step_value(error, "boosted", "raw")
-    with pytest.raises(ValueError, match="two sizes or more"):
-        step_value(error.isel(labels=[0]), "raw", "calibrated")
-    with pytest.raises(ValueError, match="no several learners"):
-        step_value(error.sel(learner="raw", drop=True), "raw", "calibrated")

@@ -37,7 +37,6 @@ def forecasts(small):
         "equivalent labels": synthetic["equivalent_labels"],
         "break-even": synthetic["break_even"],
         "drift": drift,
-        "sensitivity": lv.label_quality.quality_sensitivity(small, [500], noise=0.1).sel(noise_factor=2.0, drop=True),
     }
 
 

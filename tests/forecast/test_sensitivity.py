@@ -11,7 +11,6 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     importance_weights,
     prior_groups,
     replaced_priors,
-    reweight,
     scaled_priors,
 )
 from labelvalue.priors import prior_sensitivity
@@ -145,20 +144,6 @@ def test_weights_sum_to_one_and_keep_the_order(conjugate):
     weights = importance_weights(ratios + 1000.0)
     assert float(np.exp(weights).sum()) == pytest.approx(1.0)
     assert np.corrcoef(weights.values.ravel(), ratios.values.ravel())[0, 1] > 0.99
-
-
-def test_reweighted_draws_have_the_weighted_moments_and_stay_together(conjugate):
-    log_weights = importance_weights(scaled_priors(conjugate, ["error_mean"], [0.5])[0].ratios)
-    draws = reweight(conjugate.posterior, log_weights)
-    level = conjugate.posterior["error_mean"]
-    assert moments(level, log_weights) == pytest.approx(
-        (float(draws["error_mean"].mean()), float(draws["error_mean"].std())), abs=0.002
-    )
-    assert np.allclose(draws["error_reference"].isel(slice=0), np.exp(draws["error_mean"]))
-    xr.testing.assert_identical(reweight(level, log_weights), draws["error_mean"])
-    kept, times = np.unique(draws["error_mean"], return_counts=True)
-    worth = dict(zip(level.values.ravel(), np.exp(log_weights).values.ravel() * level.size, strict=True))
-    assert max(abs(n - worth[x]) for x, n in zip(kept, times, strict=True)) < 1.0
 
 
 def test_groups_are_quantities(fake_fit):

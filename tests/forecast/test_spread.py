@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import names, predict_error, predict_gain, predict_total_gain, summarise, testing
+from labelvalue import names, predict_error, predict_gain, predict_total_gain, testing
 from labelvalue.interventions import gain_over_learners, strategy_efficiency
 from labelvalue.suites import gain_over_suites
 from tests.fits import altered
@@ -91,22 +91,3 @@ def test_efficiency_follows_its_trend(fit):
     np.testing.assert_allclose(later, 0.75)
     with pytest.raises(ValueError, match="one strategy"):
         strategy_efficiency(fit)
-
-
-def test_a_dear_strategy_is_worth_less_for_the_money(fit):
-    """P(better than random), per label and per unit of money."""
-    worth = xr.ones_like(fit.posterior[names.ERROR_REFERENCE]).expand_dims(strategy=["margin"], axis=-1) * 1.5
-    trend = xr.zeros_like(fit.posterior["churn"]).expand_dims(strategy=["margin"], axis=-1)
-    active = altered(
-        fit,
-        posterior={names.EFFICIENCY: worth, names.EFFICIENCY_TREND: trend},
-        settings={names.STRATEGIES: ["random", "margin"]},
-    )
-    by_label, by_money = (strategy_efficiency(active, prices=p) for p in (None, {"random": 0.1, "margin": 0.2}))
-    np.testing.assert_allclose(by_label, 1.5)
-    np.testing.assert_allclose(by_money, 0.75)
-    assert (summarise(by_label)["p_better"] == 1.0).all()
-    assert (summarise(by_money)["p_better"] == 0.0).all()
-    for prices in ({"random": 0.1}, {"random": 0.1, "margin": 0.0}):
-        with pytest.raises(ValueError, match="a price > 0 is needed for 'margin'"):
-            strategy_efficiency(active, prices=prices)

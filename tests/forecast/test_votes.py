@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue.interventions import consensus_error
+from labelvalue.forecast.interventions.label_quality import consensus_error
 
 
 def enumerated(rates, classes, correlation):
@@ -48,12 +48,3 @@ def test_votes_work_on_draws_and_with_many_classes():
     np.testing.assert_allclose(consensus_error(rates, 3), [consensus_error(0.1, 3), consensus_error(0.3, 3)])
     errors = [consensus_error(0.3, votes, 50) for votes in (1, 3, 5, 7)]
     assert errors == sorted(errors, reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [((0.1, 0), "votes must be"), ((0.1, 3, 1), "classes must be"), (([0.1, 0.2], 3), "one a vote; got 2 for 3")],
-)
-def test_what_is_no_vote_is_refused(arguments, says):
-    with pytest.raises(ValueError, match=says):
-        consensus_error(*arguments)

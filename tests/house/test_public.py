@@ -148,7 +148,7 @@ def test_f4_no_public_function_returns_a_bare_number():
     bare = {"float", "int", "bool", "complex", "np.ndarray", "numpy.ndarray"}
     assert [name for name, kind in found.items() if kind in bare] == []
     loose = {name.rpartition(".")[2] for name, kind in found.items() if kind == "Any"}
-    assert loose == {"consensus_error", "plot_diagnostics"}
+    assert loose == {"plot_diagnostics"}
 
 
 def test_example():

@@ -12,7 +12,7 @@ from scipy import stats
 
 from labelvalue import Case, InputError, summarise, testing
 from labelvalue.decisions.case.case import parse_case
-from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.forecast.interventions.intervention import noise_draws
 from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import count_judgements, log_confusion, log_prevalence
 from labelvalue.model.annotators.label_noise import class_probabilities

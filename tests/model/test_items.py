@@ -7,8 +7,8 @@ from scipy import stats
 from labelvalue import names, predict_error, predict_gain, predict_observed_gain
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.result import few_items, items_notes, luck_of_items, on_items
-from labelvalue.testing import fake_fit, share_items
-from tests.fits import altered
+from labelvalue.testing import fake_fit
+from tests.fits import altered, share_items
 
 SHARED = ["east", "north", "south"]
 

@@ -25,7 +25,7 @@ def fit():
 def test_every_plot_is_a_collection_of_arviz_with_a_reading(fit, kind):
     import arviz_plots as azp
 
-    drawn = lv.report.plot_diagnostics(fit, kind, backend="none")
+    drawn = lv.report.plot_diagnostics(fit, kind)
     assert isinstance(drawn, azp.PlotCollection | azp.PlotMatrix)
     said = lv.report.read_diagnostics(fit, kind)
     assert said.startswith(READINGS[kind])
@@ -84,20 +84,6 @@ def test_figures_of_arviz_take_the_trees(fit):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Estimated shape parameter")
         assert azs.loo(tree).elpd == azs.loo(pointwise_loglikelihood(fit)).elpd
-
-
-@pytest.mark.parametrize("kind", sorted(READINGS))
-def test_plotly_draws_every_plot_for_notebooks(fit, kind):
-    figure = lv.report.plot_diagnostics(fit, kind, backend="plotly").viz["figure"].item()
-    assert type(figure).__module__.startswith("plotly.")
-
-
-def test_a_backend_that_is_not_there_is_named(fit, monkeypatch):
-    monkeypatch.setattr("labelvalue.report.plots.analysis.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"plotly and webcolors not installed.*pip install plotly webcolors"):
-        lv.report.plot_diagnostics(fit, "rank", backend="plotly")
-    with pytest.raises(ValueError, match="unknown backend 'ggplot'"):
-        lv.report.plot_diagnostics(fit, "rank", backend="ggplot")
 
 
 @pytest.mark.parametrize("kind", ["forest", "psense"])

@@ -9,7 +9,7 @@ import labelvalue as lv
 from labelvalue.decisions.case.case import example_case, parse_case
 from labelvalue.numerals import significant
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.words.assumptions import case_assumptions, consequence, unsourced, with_consequences
+from labelvalue.report.words.assumptions import case_assumptions, consequences, unsourced, with_consequences
 from labelvalue.report.words.project import Context
 
 PLAIN = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
@@ -150,7 +150,7 @@ def test_another_decision_is_told_from_the_same_one():
     case, own = lv.Case(**PLAIN), {"plan": {"labels": {"west": 600, "east": 300}}}
 
     def said(low, high, key="costs.price_per_label"):
-        return consequence(key, case, own | {"what_if": grid(low, high)})
+        return consequences(key, case, own | {"what_if": grid(low, high)})["if_wrong"]
 
     assert said([300, 600], [300, 600]) == "÷ 2 or × 2: the same plan."
     assert said([600, 300], [0, 0]) == "÷ 2: 900 labels, split otherwise; × 2: nothing is bought."
@@ -166,16 +166,20 @@ def test_rules_and_limits_say_how_far_they_reach():
     limits = {"west": {"minimum": 600, "available": 700, "maximum": 650}, "east": {"maximum": 300}}
     case = lv.Case(**PLAIN, slices=limits)
     plan = {"rules": [rule, broken], "plan": {"labels": {"west": 600, "east": 200}}}
-    assert consequence("guardrails.floors", case, plan) == (
+    assert consequences("guardrails.floors", case, plan)["if_wrong"] == (
         "The plan would keep a limit in west as tight as 0.150; a tighter one asks for another. "
         "The plan breaks it in east: P(kept) = 0.40."
     )
-    assert consequence("slices.west.minimum", case, plan).startswith("It binds")
-    assert consequence("slices.west.maximum", case, plan).startswith("It does not bind: 600 labels of west")
-    assert consequence("slices.east.maximum", case, plan).endswith("the plan is the same down to there.")
+    assert consequences("slices.west.minimum", case, plan)["if_wrong"].startswith("It binds")
+    assert consequences("slices.west.maximum", case, plan)["if_wrong"].startswith(
+        "It does not bind: 600 labels of west"
+    )
+    assert consequences("slices.east.maximum", case, plan)["if_wrong"].endswith("the plan is the same down to there.")
     full = plan | {"plan": {"labels": {"west": 650, "east": 200}}}
-    assert consequence("slices.west.maximum", case, full).startswith("It binds")
-    assert consequence("slices.west.available", case, full).startswith("It does not bind")  # the maximum does
+    assert consequences("slices.west.maximum", case, full)["if_wrong"].startswith("It binds")
+    assert consequences("slices.west.available", case, full)["if_wrong"].startswith(
+        "It does not bind"
+    )  # the maximum does
 
 
 def test_a_projects_own_words_stand_and_get_what_was_computed(fake_fit, decided, numbers):

@@ -10,7 +10,7 @@ import labelvalue as lv
 from labelvalue import names
 from labelvalue.decisions.sensitivity import tornado
 from labelvalue.numerals import number, significant
-from labelvalue.report.numbers import planning
+from labelvalue.report.numbers import plan as plan_numbers_of
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.plots.style import count, plain
@@ -38,10 +38,6 @@ def said(fit, draws, budgets=(500,), doublings=0.0):
     return one
 
 
-def text(parts):
-    return "".join(piece for piece, _ in parts)
-
-
 @pytest.fixture
 def noise(fake_fit):
     sizes = fake_fit.posterior.sizes
@@ -60,22 +56,22 @@ def test_clear_winner(fake_fit, noise):
     one = said(fake_fit, 0.01 * noise + np.array([[0.1], [0.9], [0.2], [0.3]]))
     assert (one["slice"], one["tie"], one["p_best"]) == ("north", False, 1.0)
     assert one["runner_up"]["slice"] == "west"
-    assert "clearly ahead of the runner-up west" in text(comparison(one))
-    assert "are worth most in slice north" in text(sentence(one, 0.9))
+    assert "clearly ahead of the runner-up “west”" in comparison(one)
+    assert "are worth most in slice “north”" in sentence(one, 0.9)
 
 
 def test_probable_winner_is_not_called_clear(fake_fit, noise):
     one = said(fake_fit, 0.1 * noise + np.array([[0.5], [0.4], [0.0], [0.0]]))
     assert not one["tie"]
     assert 0.7 <= one["p_best"] < 0.95
-    assert "probably, not surely, ahead of" in text(comparison(one))
+    assert "probably, not surely, ahead of" in comparison(one)
 
 
 def test_a_tie_is_called_a_tie(fake_fit, noise):
     one = said(fake_fit, 0.1 * noise + np.array([[0.5], [0.49], [0.49], [0.0]]))
     assert one["tie"]
-    assert text(sentence(one, 0.9)).startswith("It is a tie where the next 500 labels are worth most.")
-    assert "cannot be told apart" in text(comparison(one))
+    assert sentence(one, 0.9).startswith("It is a tie where the next 500 labels are worth most.")
+    assert "cannot be told apart" in comparison(one)
 
 
 def test_one_slice_has_no_rival():
@@ -139,8 +135,8 @@ def test_there_is_always_a_reservation(fake_fit, noise):
 
 def test_a_negative_gain_is_not_called_lowering(fake_fit, noise):
     one = said(fake_fit, 0.001 * noise - 0.1)
-    assert "expected to change the error" in text(sentence(one, 0.9))
-    assert "−0.1" in text(sentence(one, 0.9))
+    assert "expected to change the error" in sentence(one, 0.9)
+    assert "−0.1" in sentence(one, 0.9)
 
 
 def test_share_of_error(fake_fit):
@@ -193,9 +189,9 @@ def test_what_several_tables_of_a_page_need_is_drawn_once(fake_fit, monkeypatch)
 
     for module, name in (
         (tornado, "stress_label_errors"),
-        (planning, "uncertain_inputs"),
-        (planning, "alternative_outcomes"),
+        (plan_numbers_of, "uncertain_inputs"),
+        (plan_numbers_of, "alternative_outcomes"),
     ):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
-    planning.decision_numbers(plan)
+    plan_numbers_of.decision_numbers(plan)
     assert sorted(drawn) == ["alternative_outcomes", "stress_label_errors", "uncertain_inputs"]

@@ -15,14 +15,13 @@ from labelvalue import names, write_report
 from labelvalue.decisions.measuring.information import budgets_at
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.render import html
-from labelvalue.report.render.terminal import plan_text
+from labelvalue.report.render.terminal import details_text, plan_text
 from labelvalue.report.words import wording
 from labelvalue.report.words.checks import backtest_numbers
 from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.project import Context, scorecard_numbers
-from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
+from labelvalue.report.words.verdicts import decision_sentence, rules_text, uncertainty_text
 from labelvalue.report.words.wording import percent
 
 BUDGETS = [500, 2000]
@@ -44,7 +43,7 @@ def test_the_first_sentence_is_the_decision(numbers, words, decided):
     _, made = decided
     assert plan["verdict"] == made.verdict.advice == "buy"
     assert plan["sentence"].startswith(f"Buy now: {made.total:,} labels for {significant(plan['cost']['mean'])} USD")
-    lead = "".join(text for text, _ in plan["sentence_parts"])
+    lead = plan["sentence"]
     assert len(re.findall(r"\.(?= |$)", lead)) == 2, "two sentences"
     close = words.replace(" ", "")
     assert lead.replace(" ", "") in close  # names stand in elements of their own
@@ -172,7 +171,7 @@ def test_nothing_is_cut(fake_fit, numbers, words):
     for name in map(str, fake_fit.slices):
         assert words.count(name) >= 4
     many = plan | {"plan": {"labels": {f"s{i}": 10 for i in range(9)}, "total": 90, "interventions": []}}
-    assert "and 50 for 5 more slices" in "".join(text for text, _ in decision_parts(many))
+    assert "and 50 for 5 more slices" in decision_sentence(many)
 
 
 def test_r12_slices_that_were_not_looked_at_are_counted():
@@ -439,20 +438,20 @@ def test_a_flagged_fit_has_no_decision(fake_fit, decided):
 def test_verdicts_in_words(numbers):
     plan = numbers["plan"]
     nothing = plan | {"verdict": "wait", "plan": {"labels": {}, "total": 0, "interventions": []}}
-    assert "".join(t for t, _ in decision_parts(nothing)) == (
+    assert decision_sentence(nothing) == (
         "Wait: buy nothing now. No purchase within the limits is worth more than it costs."
     )
     pilot = {"kind": "pilot batch", "slice": "west", "size": 200, "enbs": 30.0, "lower": 10.0, "upper": 50.0}
     first = plan | {"verdict": "measure first", "pilot": pilot | {"changes": 0.25}}
-    said = "".join(t for t, _ in decision_parts(first))
-    assert said.startswith("Measure first, then decide: 200 labels for slice west, which is worth 30.0 USD")
+    said = decision_sentence(first)
+    assert said.startswith("Measure first, then decide: 200 labels for slice “west”, which is worth 30.0 USD")
     assert "worth 30.0 USD more than deciding now (90 % interval 10.0 to 50.0)" in said
     assert "0.25" in said
     audit = plan | {"verdict": "measure first", "pilot": pilot | {"kind": "audit", "changes": 0.25}}
-    said = "".join(t for t, _ in decision_parts(audit))
-    assert said.startswith("Measure first, then decide: 200 labels judged anew for slice west, which")
+    said = decision_sentence(audit)
+    assert said.startswith("Measure first, then decide: 200 labels judged anew for slice “west”, which")
     done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
-    assert "Spend on quality: relabel, with " in "".join(t for t, _ in decision_parts(done))
+    assert "Spend on quality: relabel, with " in decision_sentence(done)
 
 
 def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):

@@ -5,8 +5,8 @@ import pytest
 import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.report import report_numbers
-from labelvalue.report.plots.first_page import cut_rows, draw_purchase
-from labelvalue.report.words.first_page import ROWS, purchase_rows, three_scenarios, turning_points
+from labelvalue.report.plots.first_page import ROWS, cut_rows, draw_purchase, purchase_rows
+from labelvalue.report.words.doubts import three_scenarios, turning_points
 
 
 def row(name, gain, high, labels=100):

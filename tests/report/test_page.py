@@ -22,7 +22,7 @@ from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.render import html
 from labelvalue.report.render.html import collect, figures, render
 from labelvalue.report.words.wording import decimals, percent
-from tests.fits import altered
+from tests.fits import altered, share_items
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "h4", "p", "a", "main",
@@ -407,7 +407,7 @@ def test_the_same_fit_gives_the_same_bytes(fake_fit_file, page, tmp_path):
 
 def test_r7_page_terminal_and_json_say_in_the_same_words_what_an_error_and_a_gain_rest_on(tmp_path, seen, capsys):
     """Few items, gains that no run shows, and a mean below its Monte Carlo error."""
-    fit = testing.share_items(testing.fake_fit(seed=1), ["east"], times=0.02)
+    fit = share_items(testing.fake_fit(seed=1), ["east"], times=0.02)
     runs = fit.runs
     flat = runs.assign(errors=runs["errors"].where(runs["slice"] != "west", 340))
     fit = altered(fit, runs=flat)

@@ -5,9 +5,9 @@ import pytest
 
 from labelvalue import Prior
 from labelvalue.priors import draw_curves
-from labelvalue.report.plots.curves import plot_prior
+from labelvalue.report.plots.curves import SAMPLES, SINGLE, plot_prior
 
-ASK = {"reference_labels": 1000, "samples": 400}
+ASK = {"reference_labels": 1000}
 
 
 def artists(ax, gid):
@@ -15,13 +15,13 @@ def artists(ax, gid):
 
 
 def test_bands_are_the_quantiles_of_the_draws():
-    (ax,) = plot_prior(**ASK, labels=[250, 4000], curves=5).axes
+    (ax,) = plot_prior(**ASK, labels=[250, 4000]).axes
     (median,), singles = artists(ax, "median"), artists(ax, "curve")
     sizes = median.get_xdata()
-    draws = draw_curves(**ASK, labels=sizes)
+    draws = draw_curves(**ASK, labels=sizes, samples=SAMPLES)
     assert sizes[[0, -1]] == pytest.approx([250, 4000])
     assert median.get_ydata() == pytest.approx(draws.median("draw").values)
-    assert np.array([s.get_ydata() for s in singles]) == pytest.approx(draws.values[:5])
+    assert np.array([s.get_ydata() for s in singles]) == pytest.approx(draws.values[:SINGLE])
     for gid, tail in (("inner", 0.25), ("outer", 0.05)):
         (band,) = artists(ax, gid)
         y = band.get_paths()[0].vertices[:, 1]
@@ -37,12 +37,6 @@ def test_given_priors_stand_beside_the_models_own_on_the_same_axes():
     assert (after < before / 3).all()
     (alone,) = plot_prior(**ASK).axes
     assert artists(alone, "median")[0].get_ydata() == pytest.approx(before)
-
-
-def test_no_single_curve_where_none_is_wanted():
-    figure = plot_prior(**ASK, curves=0)
-    assert artists(figure.axes[0], "curve") == []
-    assert "single curves drawn" not in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from labelvalue.decisions.outcomes.spending import PRICE, batch_count, fixed_cos
 from labelvalue.decisions.search.listing import alternatives, thinned
 from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
-from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.forecast.interventions.intervention import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.settings import Checks
 

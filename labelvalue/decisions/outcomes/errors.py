@@ -18,17 +18,19 @@ from labelvalue.decisions.outcomes.spending import PRICE, each_now, of_slices
 from labelvalue.forecast.gains.curves import SIZE, Curves, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
 from labelvalue.forecast.gains.drift import ORIGIN, YEAR_DAYS, drift_rate, may_tell
-from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
 from labelvalue.forecast.interventions.intervention import (
     Intervention,
     Standing,
     changed_error,
+    changes_by,
+    checked,
     done_for,
     fixed_money,
+    noise_draws,
+    standing_at,
     units,
 )
 from labelvalue.forecast.interventions.label_quality import Guideline
-from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit, once
 from labelvalue.numerals import TAILS, readable
 from labelvalue.settings import Checks

@@ -23,6 +23,7 @@ from labelvalue.model.fitting.fitting import fit, runs_digest
 from labelvalue.model.fitting.result import Fit, kind_of_fit
 from labelvalue.model.hierarchy.specification import Model, get_model
 from labelvalue.model.prior.priors import Prior
+from labelvalue.numerals import counted
 from labelvalue.printing import doing
 
 SAMPLES = 1000  # bootstrap samples of a forecast
@@ -281,8 +282,8 @@ def backtest(
     settings = {"model": chosen.name, "draws": draws, "tune": tune, "chains": chains, **kind_of_fit(chosen, classes)}
 
     def forecaster(origin: split.Origin, cells: pd.DataFrame) -> Forecast:
-        unit = "doubling" if by == split.SIZE else "batch"
-        doing(f"backtest, {origin.steps} {unit}{_plural(origin.steps, unit)} held out", show=progress)
+        unit = ("doubling",) if by == split.SIZE else ("batch", "batches")
+        doing(f"backtest, {counted(origin.steps, *unit)} held out", show=progress)
         past = runs.isel({names.RUN: origin.past.index.to_numpy()})
         made = fit(
             past,
@@ -310,10 +311,6 @@ def _known(given: Any, column: xr.DataArray) -> Any:
         return given
     there = {str(value) for value in column.values}
     return {name: value for name, value in given.items() if name in there}
-
-
-def _plural(count: int, word: str) -> str:
-    return "" if count == 1 else "es" if word.endswith("ch") else "s"
 
 
 def score(

@@ -84,16 +84,9 @@ def reliability(forecast: np.ndarray, happened: np.ndarray, weight: np.ndarray |
     index = np.clip(np.searchsorted(edges, forecast, side="right") - 1, 0, len(edges) - 2)
     weighted = {"share": weight, "forecast": weight * forecast, "realised": weight * happened}
     sums = pd.DataFrame(weighted).groupby(index).sum()
-    bins = sums.index.to_numpy()
-    return pd.DataFrame(
-        {
-            "low": edges[bins],
-            "high": edges[bins + 1],
-            "share": sums["share"].to_numpy(),
-            "forecast": (sums["forecast"] / sums["share"]).to_numpy(),
-            "realised": (sums["realised"] / sums["share"]).to_numpy(),
-        }
-    )
+    means = sums[["forecast", "realised"]].div(sums["share"], axis=0)
+    ends = pd.DataFrame({"low": edges[sums.index], "high": edges[sums.index + 1]}, index=sums.index)
+    return pd.concat([ends, sums["share"], means], axis=1).reset_index(drop=True)
 
 
 LEAST = 1e-9  # how near to 0 and 1 a share may come before its odds are taken

@@ -107,9 +107,7 @@ LEAST_RUNS = 4  # runs of a curve: three parameters and one to spare
 LEAST_REPLICATES = 3  # replicates, in all and of a curve: resamples of two are three different ones
 
 
-def bootstrap_gain(
-    fit: Fit, budgets: Sequence[int], *, draws: int = 1000, random_seed: int | None = None
-) -> xr.DataArray:
+def bootstrap_gain(fit: Fit, budgets: Sequence[int], *, draws: int = 1000) -> xr.DataArray:
     """Draw each slice's own gain without the model: a clustered bootstrap over replicates.
 
     Replicates, each with all its sizes and slices, are drawn with replacement. In each draw every slice gets a
@@ -123,8 +121,6 @@ def bootstrap_gain(
         Extra labels, ≥ 0.
     draws : int
         Resamples, ≥ 100.
-    random_seed : int, optional
-        Seed; that of the fit by default.
 
     Returns
     -------
@@ -161,7 +157,7 @@ def bootstrap_gain(
     if clusters.size < LEAST_REPLICATES:
         why = f"{clusters.size} replicates: a bootstrap needs at least {LEAST_REPLICATES}"
         raise input_error(why, "train on more re-draws", column=names.REPLICATE)
-    rng = np.random.default_rng([fit.settings["random_seed"] if random_seed is None else random_seed, 11])
+    rng = np.random.default_rng([fit.settings["random_seed"], 11])
     counts = rng.multinomial(clusters.size, np.full(clusters.size, 1 / clusters.size), size=draws)
     curve = curve_dims(fit)
     shape = [fit.position[d].size for d in curve]
@@ -180,8 +176,7 @@ def bootstrap_gain(
     dims = (names.CHAIN, names.DRAW, *curve, names.BUDGET)
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
-    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain = with_distance(gain, fit, sizes)
+    gain = with_distance(gain, fit)
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain
@@ -255,9 +250,7 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
     for prefix, one in (("", gain), ("second_", second)):
         found = one.quantile([low, 0.5, high], names.SAMPLE, skipna=False).transpose("quantile", *dims)
         for number, what in enumerate(("low", "median", "high")):
-            columns[prefix + what] = found.isel(quantile=number, drop=True).drop_vars(
-                [c for c in found.coords if c not in dims], errors="ignore"
-            )
+            columns[prefix + what] = found.isel(quantile=number, drop=True).reset_coords(drop=True)
     table = xr.Dataset(columns).to_dataframe().reset_index()
     table["ratio"] = (table["second_high"] - table["second_low"]) / (table["high"] - table["low"]).replace(0.0, np.nan)
     apart = (table["second_median"] < table["low"]) | (table["second_median"] > table["high"])

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from labelvalue.model.curve.discrepancy import NEAR, Walks
 from labelvalue.model.curve.families import BLOCK, LaidOut, laid_out, log_ratio, log_ratio_of, part_of
 from labelvalue.model.curve.posterior import doublings_below, doublings_under, log_error_at, log_error_of, of_curves
 from labelvalue.model.fitting.result import Fit
+from labelvalue.printing import as_lines
 from labelvalue.quantities import Interval, of_slice
 from labelvalue.settings import is_number
 
@@ -117,7 +118,13 @@ def lay_out_curves(fit: Fit, chosen: Mapping[str, str]) -> Curves:
 
 
 def in_blocks(
-    fit: Fit, sizes: int, compute: Callable[[xr.Dataset, xr.Dataset], xr.DataArray], name: str, dim: str, at: Any
+    fit: Fit,
+    sizes: int,
+    compute: Callable[[xr.Dataset, xr.Dataset], xr.DataArray],
+    name: str,
+    dim: str,
+    at: Any,
+    notes: Iterable[str] = (),
 ) -> xr.DataArray:
     """Fill a forecast slice block by slice block, so that memory holds the result and little more."""
     posterior, position = fit.posterior, fit.position
@@ -136,8 +143,9 @@ def in_blocks(
         names.METRIC: fit.settings["metric"],
         "random_seed": fit.settings["random_seed"],
         "verdict": fit.diagnostics.verdict,
+        names.NOTES: as_lines(notes),
     }
-    return xr.DataArray(out, dims=dims, coords=coords, name=name, attrs=attrs)
+    return with_distance(xr.DataArray(out, dims=dims, coords=coords, name=name, attrs=attrs), fit)
 
 
 def flag_texts(fit: Fit) -> list[str]:
@@ -159,12 +167,14 @@ def doublings_beyond[Labels: (xr.DataArray, xr.Variable)](reference: Labels, lab
     return xr.apply_ufunc(np.log2, (labels / reference).clip(min=1.0))
 
 
-def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.DataArray:
-    """Say of every cell of a forecast how far it lies beyond the data."""
-    distance = doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(
-        *curve_dims(fit), forecast.dims[-1]
-    )
-    return forecast.assign_coords({names.DOUBLINGS: distance.variable})
+def with_distance(forecast: xr.DataArray, fit: Fit) -> xr.DataArray:
+    """Say of every cell how far it lies beyond the data, where a forecast is by budgets or by labels."""
+    dim = str(forecast.dims[-1])
+    if dim not in (names.BUDGET, names.LABELS):
+        return forecast
+    sizes = fit.position[names.LABELS_NOW] * (dim == names.BUDGET) + xr.DataArray(forecast[dim].values, dims=dim)
+    distance = doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes)
+    return forecast.assign_coords({names.DOUBLINGS: distance.transpose(*curve_dims(fit), dim).variable})
 
 
 ENTROPY = 11  # keeps the draws of a case apart from all others that come from the fit's seed

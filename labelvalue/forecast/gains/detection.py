@@ -1,6 +1,7 @@
 """Evaluation labels: can a gain be seen with those there are, and how many would do."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differe
 from labelvalue.forecast.gains.curves import curve_dims, flag_texts
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.interventions.alternatives import EvaluationLabels
-from labelvalue.forecast.interventions.gains import checked, predict_gain_with
-from labelvalue.forecast.interventions.intervention import Intervention, done_for
-from labelvalue.model.fitting.result import Fit
+from labelvalue.forecast.interventions.intervention import Intervention, checked, done_for, predict_gain_with
+from labelvalue.model.fitting.result import Fit, once
 from labelvalue.settings import Checks
 
+CHANCE = 0.05  # probability of seeing a gain where there is none
 MOST = 2.0**14  # times today's evaluation set up to which a larger one is looked for
 STEPS = 48
 
@@ -25,16 +26,14 @@ def detection_power(
     fit: Fit,
     budgets: Sequence[int],
     *,
-    evaluation_labels: int | None = None,
     interventions: Intervention | Sequence[Intervention] = (),
     noise: Any = None,
     replicates: int = 1,
-    level: float = 0.05,
 ) -> xr.DataArray:
     """Draw the power to see each slice's gain: the probability that a measurement after it shows one.
 
     Before and after, ``replicates`` models are trained and evaluated on one evaluation set; a gain is seen where the
-    difference is larger than chance allows (one-sided). Wrong evaluation labels shrink what is seen.
+    difference is larger than chance allows one time in twenty. Wrong evaluation labels shrink what is seen.
 
     Parameters
     ----------
@@ -42,17 +41,13 @@ def detection_power(
         Fit.
     budgets : sequence of int
         Extra labels, ≥ 0.
-    evaluation_labels : int, optional
-        Size of a slice's evaluation set; that of the runs by default.
     interventions : Intervention or sequence of Intervention
         What is done beside the labels: its gain is to be seen too, and ``EvaluationLabels`` are added to the evaluation
-        set.
+        set of the runs.
     noise : optional
         Share of wrong labels, where they need it; as for :func:`labelvalue.predict_gain_with`.
     replicates : int
         Models trained before and after, ≥ 1.
-    level : float
-        Probability of seeing a gain where there is none, 0 < level < 1.
 
     Returns
     -------
@@ -79,16 +74,11 @@ def detection_power(
     True
     """
     checks = Checks()
-    if evaluation_labels is not None:
-        checks.whole(names.EVALUATION_LABELS, evaluation_labels, least=1)
     checks.whole("replicates", replicates, least=1)
-    checks.share("level", level)
     checks.finish()
-    now = evaluation_size(fit)
-    size = now if evaluation_labels is None else xr.full_like(now, float(evaluation_labels))
     done = checked(fit, interventions)
     gain = predict_gain_with(fit, done, budgets, noise=noise)
-    return power_of(fit, gain, size + evaluation_added(fit, done), replicates, level)
+    return power_of(fit, gain, evaluation_size(fit) + evaluation_added(fit, done), replicates)
 
 
 def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.DataArray:
@@ -102,10 +92,7 @@ def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.Data
 
 def evaluation_size(fit: Fit) -> xr.DataArray:
     """Return the size of each slice's evaluation set in the runs, which a fit keeps for whoever asks again."""
-    kept = vars(fit)
-    if names.EVALUATION_LABELS not in kept:
-        kept[names.EVALUATION_LABELS] = _evaluation_size(fit)
-    return kept[names.EVALUATION_LABELS]
+    return once(fit, (names.EVALUATION_LABELS,), partial(_evaluation_size, fit))
 
 
 def _evaluation_size(fit: Fit) -> xr.DataArray:
@@ -123,7 +110,7 @@ def _evaluation_size(fit: Fit) -> xr.DataArray:
     return size.transpose(*curve_dims(fit)).rename(names.EVALUATION_LABELS)
 
 
-def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
+def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int) -> xr.DataArray:
     """Draw the power to see a gain that is there already as draws."""
     numbers = gain[names.BUDGET].values
     posterior, position = fit.posterior, fit.position
@@ -143,18 +130,13 @@ def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int, 
 
     differs = posterior["churn"]
     labels = position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET, coords={names.BUDGET: numbers})
-    growth = (labels + position[names.OTHER_LABELS_NOW]) / (
-        position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
-    )
-    first = (position[names.LABELS_NOW] + position[names.OTHER_LABELS_NOW]) / (
-        position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
-    )
-    training = posterior[names.TRAINING_SD] ** 2
-    decay = posterior["training_decay"]
-    trained = training * kept**2 * (now**2 * first ** (-decay) + later**2 * growth ** (-decay)) / replicates
+    total = position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
+    first, last = ((own + position[names.OTHER_LABELS_NOW]) / total for own in (position[names.LABELS_NOW], labels))
+    training, decay = posterior[names.TRAINING_SD] ** 2, posterior["training_decay"]
+    trained = training * kept**2 * (now**2 * first ** (-decay) + later**2 * last ** (-decay)) / replicates
     # Paired on one set: what both models share cancels out; each measured model adds its churn.
     sd = np.sqrt(differs * (of(before) + of(after)) + trained)
-    power = xr.apply_ufunc(scipy.special.ndtr, (before - after) / sd + scipy.special.ndtri(level))
+    power = xr.apply_ufunc(scipy.special.ndtr, (before - after) / sd + scipy.special.ndtri(CHANCE))
     power = power.transpose(*names.SAMPLE, *curve_dims(fit), names.BUDGET).rename(names.POWER)
     power = power.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit)), names.EVALUATION_LABELS: size})
     power.attrs = {names.UNIT: "probability", "verdict": fit.diagnostics.verdict}
@@ -162,9 +144,7 @@ def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int, 
     return power
 
 
-def evaluation_needed(
-    fit: Fit, budgets: Sequence[int], *, power: float = 0.8, replicates: int = 1, level: float = 0.05
-) -> xr.DataArray:
+def evaluation_needed(fit: Fit, budgets: Sequence[int], *, power: float = 0.8, replicates: int = 1) -> xr.DataArray:
     """Return the smallest evaluation set with which the promised gain is seen with a stated probability.
 
     Parameters
@@ -177,8 +157,6 @@ def evaluation_needed(
         Probability with which it is to be seen, averaged over the posterior.
     replicates : int
         Models trained before and after, ≥ 1.
-    level : float
-        Probability of seeing a gain where there is none.
 
     Returns
     -------
@@ -200,13 +178,12 @@ def evaluation_needed(
     """
     checks = Checks()
     checks.share(names.POWER, power)
-    checks.share("level", level)
     checks.whole("replicates", replicates, least=1)
     checks.finish()
     size, gain = evaluation_size(fit), predict_gain(fit, budgets)
 
     def seen(sizes: xr.DataArray) -> xr.DataArray:
-        return power_of(fit, gain, sizes, replicates, level).mean(names.SAMPLE) >= power
+        return power_of(fit, gain, sizes, replicates).mean(names.SAMPLE) >= power
 
     like = gain.isel(dict.fromkeys(names.SAMPLE, 0), drop=True) * 0.0
     low, high = like, like + np.log(MOST) + np.log(size)
@@ -230,7 +207,6 @@ def split_budget(
     price: float,
     evaluation_price: float | None = None,
     replicates: int = 1,
-    level: float = 0.05,
 ) -> xr.Dataset:
     """Split a sum between labels for training and labels for evaluation, slice by slice.
 
@@ -246,8 +222,6 @@ def split_budget(
         Price of a training label and of an evaluation label; the same by default.
     replicates : int
         Models trained before and after.
-    level : float
-        Probability of seeing a gain where there is none.
 
     Returns
     -------
@@ -273,14 +247,13 @@ def split_budget(
     for key, value in (("money", money), ("price", price), ("evaluation_price", each)):
         checks.number(key, value, above=True)
     checks.whole("replicates", replicates, least=1)
-    checks.share("level", level)
     checks.finish()
     today = evaluation_size(fit)
     parts = []
     for share in SHARES:
         more, labels = int(money * share / each), int(money * (1 - share) / price)
         gain = predict_gain(fit, [labels])
-        power = power_of(fit, gain, today + more, replicates, level)
+        power = power_of(fit, gain, today + more, replicates)
         gain, power = (drawn.isel({names.BUDGET: 0}, drop=True) for drawn in (gain, power))
         found = {
             "seen": (gain * power).mean(names.SAMPLE),

@@ -31,11 +31,12 @@ ASSUMED = "an assumption"
 ORIGIN = "origin_of_drift"
 
 
-def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: Prior = PRIOR) -> xr.DataArray:
+def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None) -> xr.DataArray:
     """Draw the rate at which the error rises with time where the training data stay as they are.
 
     Told by runs that share all but the time and the items of their evaluation (``measured_at``), and by suites of later
-    data, where it is said how much later. Each such group has a level of its own, so that the curve plays no part.
+    data, where it is said how much later. Each such group has a level of its own, so that the curve plays no part. The
+    prior of the typical rate is normal about 0 with 0.2 a year; slices differ from it by 0.1.
 
     Parameters
     ----------
@@ -43,8 +44,6 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
         Fit; its runs are looked at.
     elapsed : mapping of str to float, optional
         Days by which the data of a suite are later than those of the holdout, such as ``{"time day 0.2": 45}``.
-    prior : Prior
-        Of the typical rate, normal; slices differ from it by a standard deviation of 0.1 a year.
 
     Returns
     -------
@@ -56,7 +55,7 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     Raises
     ------
     ValueError
-        If a suite is not among those of the runs, its days are no number, or the prior is not normal.
+        If a suite is not among those of the runs, or its days are no number.
 
     References
     ----------
@@ -69,14 +68,14 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     >>> rate.dims, rate.attrs["origin_of_drift"]
     (('chain', 'draw', 'slice'), 'an assumption')
     """
-    later = _checked(fit, elapsed or {}, prior)
+    later = _checked(fit, elapsed or {})
     frame = _frame(fit.runs, later)
     told = [_slope(fit, frame[frame[names.SLICE] == str(name)]) for name in fit.slices]
     estimate, information = (np.array(column) for column in zip(*told, strict=True))
-    values = _draws(fit, estimate, information, prior)
+    values = _draws(fit, estimate, information)
     coords: dict[Any, Any] = {d: fit.posterior[d].values for d in names.SAMPLE} | {names.SLICE: fit.slices}
     rate = xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords, name=names.DRIFT_RATE)
-    narrowed = float(rate.std(names.SAMPLE).min()) < TELLING * np.hypot(prior.spread, BETWEEN)
+    narrowed = float(rate.std(names.SAMPLE).min()) < TELLING * np.hypot(PRIOR.spread, BETWEEN)
     origin = names.FROM_RUNS if narrowed and information.any() else ASSUMED
     rate = rate.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     attrs = {names.UNIT: "log error per year", names.METRIC: fit.settings[names.METRIC], ORIGIN: origin}
@@ -142,15 +141,13 @@ def predict_idle_error(fit: Fit, days: Sequence[int], drift: xr.DataArray | None
     return error.assign_attrs(attrs | {names.NOTES: as_lines([*notes, *told])})
 
 
-def _checked(fit: Fit, elapsed: Mapping[str, float], prior: Prior) -> dict[str, float]:
+def _checked(fit: Fit, elapsed: Mapping[str, float]) -> dict[str, float]:
     known = fit.settings["suites"]
     for name, days in elapsed.items():
         if name not in known:
             raise ValueError(f"no suite {name!r} among {', '.join(map(repr, known))}")
         if not is_number(days):
             raise ValueError(f"elapsed days of suite {name!r} must be a number, got {days!r}")
-    if prior.distribution != "normal":
-        raise ValueError(f"the prior of a drift rate must be 'normal', got {prior.distribution!r}")
     return {str(name): float(days) for name, days in elapsed.items()}
 
 
@@ -193,15 +190,15 @@ def _slope(fit: Fit, frame: pd.DataFrame) -> tuple[float, float]:
     return (float(time @ weighted[:, count + 1]) / information, information) if information > 1e-9 else (0.0, 0.0)
 
 
-def _draws(fit: Fit, estimate: np.ndarray, information: np.ndarray, prior: Prior) -> np.ndarray:
+def _draws(fit: Fit, estimate: np.ndarray, information: np.ndarray) -> np.ndarray:
     """Typical rate given all slices, then each slice's given that; both normal, both exact."""
     sizes = (fit.posterior.sizes[names.CHAIN], fit.posterior.sizes[names.DRAW])
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(names.DRIFT_RATE.encode())])
     known = information > 0
     weight = np.divide(1.0, BETWEEN**2 + np.divide(1.0, information, where=known, out=np.ones_like(information)))
     weight = np.where(known, weight, 0.0)
-    precision = prior.spread**-2 + weight.sum()
-    typical = (prior.center * prior.spread**-2 + (weight * estimate).sum()) / precision
+    precision = PRIOR.spread**-2 + weight.sum()
+    typical = (PRIOR.center * PRIOR.spread**-2 + (weight * estimate).sum()) / precision
     typical = typical + rng.standard_normal(sizes) / np.sqrt(precision)
     own = BETWEEN**-2 + information
     mean = (typical[..., None] * BETWEEN**-2 + information * estimate) / own

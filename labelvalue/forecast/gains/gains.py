@@ -1,7 +1,7 @@
 """Gains from labels, the error itself, and the impact of one more label: per draw, by slice."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
-from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
+from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks
 from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import as_lines
@@ -128,8 +128,6 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
         return before - seen * _one_run(fit, posterior, position, later, labels + other)
 
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
-    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain = with_distance(gain, fit, sizes)
     gain.attrs[names.NOTES] = as_lines([*notes, *assumed_falls(fit, gain)])
     return gain
 
@@ -241,11 +239,7 @@ def predict_error(
             other = other_now.broadcast_like(own)
         return error_draws(posterior, fit, own, other)
 
-    error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
-    at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
-    error = with_distance(error, fit, at)
-    error.attrs[names.NOTES] = as_lines(notes)
-    return error
+    return in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers, notes)
 
 
 def impact(fit: Fit, per: int = 1) -> xr.DataArray:
@@ -322,27 +316,36 @@ def labels_needed(fit: Fit, target: float | Sequence[float]) -> xr.DataArray:
     >>> bool(np.isinf(labels_needed(fake_fit(seed=1), 1e-9)).all())
     True
     """
+
+    def error(posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+        return error_draws(posterior, fit, labels, position[names.OTHER_LABELS_NOW].broadcast_like(labels))
+
+    return crossings(fit, error, target, "an error", names.LABELS_NEEDED, names.TARGET)
+
+
+def crossings(
+    fit: Fit,
+    along: Callable[[xr.Dataset, xr.Dataset, xr.DataArray], xr.DataArray],
+    target: float | Sequence[float],
+    what: str,
+    name: str,
+    dim: str,
+    notes: Iterable[str] = (),
+) -> xr.DataArray:
+    """Draw the labels, from now on, at which a quantity along the curve is first at or below each target."""
     targets = np.atleast_1d(np.asarray(target, dtype=float))
     if targets.size == 0 or not (np.isfinite(targets).all() and (targets > 0).all()):
-        raise ValueError(f"target must be an error > 0, got {target!r}")
+        raise ValueError(f"{dim} must be {what} > 0, got {target!r}")
+    grid = xr.DataArray(2.0 ** (np.arange(HORIZON * STEPS_PER_DOUBLING + 1) / STEPS_PER_DOUBLING), dims=SIZE)
 
     def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
-        labels = sizes_ahead(position)
-        other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
-        error = error_draws(posterior, fit, labels, other)
-        now = position[names.LABELS_NOW].values
-        crossings = [crossing(error, labels, now, value) for value in targets]
-        return xr.DataArray(np.stack(crossings, axis=-1), dims=(*error.dims[:-1], names.TARGET))
+        now = position[names.LABELS_NOW]
+        labels = now.clip(min=1.0) * grid
+        values = along(posterior, position, labels)
+        found = [crossing(values.clip(min=value * 1e-6), labels, now.values, value) for value in targets]
+        return xr.DataArray(np.stack(found, axis=-1), dims=(*values.dims[:-1], dim))
 
-    needed = in_blocks(fit, 4 * (HORIZON * STEPS_PER_DOUBLING + 1), compute, names.LABELS_NEEDED, names.TARGET, targets)
-    needed.attrs[names.UNIT] = "labels"
-    return needed
-
-
-def sizes_ahead(position: xr.Dataset) -> xr.DataArray:
-    """Lay out the sizes, from now on, among which a crossing is looked for."""
-    grid = xr.DataArray(2.0 ** (np.arange(HORIZON * STEPS_PER_DOUBLING + 1) / STEPS_PER_DOUBLING), dims=SIZE)
-    return position[names.LABELS_NOW].clip(min=1.0) * grid
+    return in_blocks(fit, 4 * grid.size, compute, name, dim, targets, notes).assign_attrs({names.UNIT: "labels"})
 
 
 def crossing(values: xr.DataArray, labels: xr.DataArray, now: np.ndarray, target: float) -> np.ndarray:

@@ -90,52 +90,11 @@ def gain_over_suites(gain: xr.DataArray, baseline: str = "holdout") -> xr.Datase
 
 
 def step_value(error: xr.DataArray, step: str, without: str) -> xr.Dataset:
-    """Say what a step (a feature set, a calibration) takes off the error, and whether that grows with labels.
-
-    The two learners are trained on the same subsets, one with the step and one without it.
-
-    Parameters
-    ----------
-    error : xarray.DataArray
-        From ``predict_error`` of a fit with several learners, at two sizes or more.
-    step, without : str
-        Names of the learner with the step and of the one without it.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims chain, draw, slice, labels: ``value``, error without the step less error with it (positive is good); dims
-        chain, draw, slice: ``interaction``, its value at the last size less that at the first; dim slice: ``p_useful``,
-        the probability that it helps at the last size, and ``p_grows``, that it gains as labels grow.
-
-    Raises
-    ------
-    ValueError
-        If the error has no dim of learners, not these learners, or one size only.
-
-    Examples
-    --------
-    >>> import labelvalue as lv
-    >>> error = lv.predict_error(lv.testing.fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
-    >>> step_value(error, "tree", "line")["interaction"].dims
-    ('chain', 'draw', 'slice')
-    """
-    _need(error, names.LEARNER, "learners")
-    known = [str(name) for name in error[names.LEARNER].values]
-    unknown = [name for name in (step, without) if name not in known]
-    if unknown:
-        raise ValueError(f"no learner {unknown[0]!r} among {', '.join(known)}")
-    if error.sizes[names.LABELS] < 2:
-        raise ValueError("an interaction with labels needs two sizes or more: predict_error(fit, labels=[now, later])")
+    """What a step of the recipe takes off the error (…, learner, labels), and whether that grows with labels."""
     value = error.sel({names.LEARNER: without}, drop=True) - error.sel({names.LEARNER: step}, drop=True)
     first, last = (value.isel({names.LABELS: i}, drop=True) for i in (0, -1))
-    sample = names.SAMPLE
-    found = {
-        names.VALUE: value,
-        "interaction": last - first,
-        "p_useful": (last > 0).mean(sample),
-        "p_grows": (last > first).mean(sample),
-    }
+    grows = (last > first).mean(names.SAMPLE)
+    found = {names.VALUE: value, "interaction": last - first, "p_grows": grows}
     return xr.Dataset({name: part.reset_coords(drop=True) for name, part in found.items()})
 
 

@@ -93,17 +93,6 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(smooth.reshape(ordered.shape), dims=names.SAMPLE, coords=ordered.coords, attrs=attrs)
 
 
-def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.DataArray) -> Draws:
-    """Turn weighted draws into draws that count alike, repeating some and dropping others, the same of all."""
-    weights = np.exp(log_weights.transpose(*names.SAMPLE).values.ravel())
-    share = np.cumsum(weights) / weights.sum()
-    picked = np.searchsorted(share, (np.arange(weights.size) + 0.5) / weights.size)
-    shape = log_weights.sizes[names.CHAIN], log_weights.sizes[names.DRAW]
-    chain, draw = (xr.DataArray(i.reshape(shape), dims=names.SAMPLE) for i in np.unravel_index(picked, shape))
-    taken = draws.drop_vars(names.SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
-    return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})
-
-
 @dataclasses.dataclass(frozen=True)
 class Refits:
     """Fits made again, each change once however many tables ask for it; with ``progress`` each is said on stderr."""

@@ -6,14 +6,12 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_distance
-from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead, whole_numbers
+from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks
+from labelvalue.forecast.gains.gains import crossings, predict_gain, whole_numbers
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
-from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
-from labelvalue.settings import is_whole
 
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
@@ -21,9 +19,7 @@ UNSEEN_BREAKS = (
 )  # what every inflection point has to say of itself
 
 
-def diminishing_returns(
-    fit: Fit, budgets: Sequence[int], *, per: int = PER_LABELS, below: float | None = None
-) -> xr.Dataset:
+def diminishing_returns(fit: Fit, budgets: Sequence[int], *, below: float | None = None) -> xr.Dataset:
     """Draw elasticity and gain rate along the curve: what further labels bring where a budget has been bought already.
 
     Parameters
@@ -32,23 +28,20 @@ def diminishing_returns(
         Fit.
     budgets : sequence of int
         Extra labels, ≥ 0, of the slice alone; 0 is today's position.
-    per : int
-        Labels that the gain rate is stated for, ≥ 1: the slope of the curve times so many, as :func:`impact` gives it
-        for today.
     below : float, optional
-        A gain rate, in error per ``per`` labels: how probable it is that the next labels bring less.
+        A gain rate, in error per 1,000 labels: how probable it is that the next labels bring less.
 
     Returns
     -------
     xarray.Dataset
-        Dims chain, draw, slice (and learner, suite), budget: ``elasticity`` (unitless) and ``gain_rate`` (error per
-        ``per`` labels); with ``below`` also ``p_below``, without draws. Coordinates ``labels_now``, ``doublings``,
-        ``flags``.
+        Dims chain, draw, slice (and learner, suite), budget: ``elasticity`` (unitless) and ``gain_rate`` (the
+        slope of the curve, error per 1,000 labels); with ``below`` also ``p_below``, without draws. Coordinates
+        ``labels_now``, ``doublings``, ``flags``.
 
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, ``per`` not one ≥ 1, or ``below`` no number.
+        If a budget is not a whole number ≥ 0, or ``below`` no number.
 
     Examples
     --------
@@ -60,10 +53,8 @@ def diminishing_returns(
     True
     """
     numbers, notes = whole_numbers(budgets, names.BUDGET)
-    _check(per)
     if below is not None and not np.isfinite(below):
-        raise ValueError(f"below must be a number, got {below!r}. Fix: give an error per {per:,} labels, such as 0.001")
-    bought = xr.DataArray(numbers, dims=names.BUDGET)
+        raise ValueError(f"below must be a number, got {below!r}. Fix: give an error per 1,000 labels, such as 0.001")
 
     def along(variable: str, factor: float, unit: str) -> xr.DataArray:
         extra = xr.DataArray(numbers.astype(float), dims=SIZE)
@@ -71,19 +62,17 @@ def diminishing_returns(
         def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
             return factor * _at(fit, posterior, position, position[names.LABELS_NOW] + extra)[variable]
 
-        found = in_blocks(fit, 3 * numbers.size, compute, variable, names.BUDGET, numbers)
-        found = with_distance(found, fit, fit.position[names.LABELS_NOW] + bought)
-        found.attrs |= {names.UNIT: unit, names.NOTES: as_lines(notes)}
-        return found
+        found = in_blocks(fit, 3 * numbers.size, compute, variable, names.BUDGET, numbers, notes)
+        return found.assign_attrs({names.UNIT: unit})
 
-    rate = along(names.IMPACT, per, f"error per {per:,} labels").rename(names.GAIN_RATE)
+    rate = along(names.IMPACT, PER_LABELS, "error per 1,000 labels").rename(names.GAIN_RATE)
     made = xr.Dataset({names.ELASTICITY: along(names.ELASTICITY, 1.0, ""), names.GAIN_RATE: rate}, attrs=rate.attrs)
     if below is not None:
         made[names.P_BELOW] = (rate < below).mean(names.SAMPLE)
-    return made.assign_attrs(per=per)
+    return made
 
 
-def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LABELS) -> xr.DataArray:
+def labels_at_rate(fit: Fit, rate: float | Sequence[float]) -> xr.DataArray:
     """Draw the labels at which further ones bring less than a stated rate: the inflection point, tied to its use.
 
     In money the same question is :func:`labelvalue.plans.marginal_benefit`'s.
@@ -93,9 +82,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
     fit : Fit
         Fit.
     rate : float or sequence of float
-        Gain rates, > 0, in error per ``per`` labels.
-    per : int
-        Labels that the rate is stated for, ≥ 1.
+        Gain rates, > 0, in error per 1,000 labels.
 
     Returns
     -------
@@ -108,7 +95,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
     Raises
     ------
     ValueError
-        If a rate is not a positive finite number, or ``per`` not a whole number ≥ 1.
+        If a rate is not a positive finite number.
 
     Examples
     --------
@@ -117,26 +104,12 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
     >>> bool((points.sel(rate=0.001) >= points.sel(rate=0.01)).all())
     True
     """
-    rates = np.atleast_1d(np.asarray(rate, dtype=float))
-    if rates.size == 0 or not (np.isfinite(rates).all() and (rates > 0).all()):
-        raise ValueError(f"rate must be an error per {per:,} labels > 0, got {rate!r}")
-    _check(per)
 
-    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
-        labels = sizes_ahead(position)
-        impact = _at(fit, posterior, position, labels)[names.IMPACT] * per
-        now = position[names.LABELS_NOW].values
-        found = [crossing(impact.clip(min=value * 1e-6), labels, now, value) for value in rates]
-        return xr.DataArray(np.stack(found, axis=-1), dims=(*impact.dims[:-1], names.RATE))
+    def impact(posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+        return _at(fit, posterior, position, labels)[names.IMPACT] * PER_LABELS
 
-    points = in_blocks(fit, 200, compute, names.LABELS_AT_RATE, names.RATE, rates)
-    points.attrs |= {names.UNIT: "labels", "per": per, names.NOTES: as_lines([UNSEEN_BREAKS])}
-    return points
-
-
-def _check(per: int) -> None:
-    if not is_whole(per, 1):
-        raise ValueError(f"per must be a whole number ≥ 1, got {per!r}")
+    per = "an error per 1,000 labels"
+    return crossings(fit, impact, rate, per, names.LABELS_AT_RATE, names.RATE, [UNSEEN_BREAKS])
 
 
 def _at(fit: Fit, posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataArray) -> xr.Dataset:

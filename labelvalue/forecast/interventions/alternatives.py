@@ -1,22 +1,145 @@
-"""Interventions that leave the labels' quality alone: other and synthetic labels, other learners, more evaluation."""
+"""What leaves the labels' quality alone: labels that a strategy chose, diverse or synthetic ones, other learners."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import ENTROPY
+from labelvalue.forecast.gains.curves import ENTROPY, flag_texts
+from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.model.curve.families import log_ratio
 from labelvalue.model.curve.observations import CELL_KEYS
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
 from labelvalue.model.fitting.result import Fit
+from labelvalue.model.prior.priors import Prior, log_density
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import GivenOrNone
 from labelvalue.settings import AtLeastOne, Text
+
+
+def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.DataArray:
+    """Draw the efficiency of every strategy: labels chosen at random that one label of it is worth.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of runs of several strategies.
+    labels : sequence of int, optional
+        Sizes at which it is asked for, since it may grow or decay with labels; now, where none are given.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``efficiency``, dims chain, draw, slice (and learner, suite), strategy (and labels): 1 is as good as random.
+        ``(efficiency > 1).mean(("chain", "draw"))`` is the probability that the strategy pays.
+
+    Raises
+    ------
+    ValueError
+        If the runs hold one strategy only, a size is not a whole number.
+
+    References
+    ----------
+    Settles (2009), "Active learning literature survey", for the question.
+
+    Examples
+    --------
+    >>> strategy_efficiency(fit).mean(("chain", "draw"))  # doctest: +SKIP
+    """
+    if names.EFFICIENCY not in fit.posterior:
+        raise ValueError(
+            f"the runs hold one strategy, {fit.settings[names.STRATEGIES][0]!r}; its efficiency against random needs "
+            "runs of both. Fix: simulate_runs(..., strategies=('random', 'margin')), then fit again"
+        )
+    size = fit.position[names.LABELS_NOW]
+    if labels is not None:
+        numbers, _ = whole_numbers(labels, "labels")
+        size = xr.DataArray(numbers, dims=names.LABELS, coords={names.LABELS: numbers})
+    dims = [*fit.posterior[names.EFFICIENCY].dims, *([] if labels is None else [names.LABELS])]
+    worth = _efficiency(fit.posterior, fit.position, size).transpose(*dims).rename(names.EFFICIENCY)
+    worth.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
+    worth.attrs = {names.UNIT: "random labels per label", "verdict": fit.diagnostics.verdict}
+    return worth
+
+
+def _efficiency(posterior: xr.Dataset, position: xr.Dataset, size: xr.DataArray) -> xr.DataArray:
+    """Random labels that one of a strategy is worth at a size, since that may grow or decay with labels."""
+    farther = np.log(np.maximum(size, 1.0) / np.maximum(position[names.REFERENCE_LABELS], 1.0))
+    return posterior[names.EFFICIENCY] * np.exp(posterior[names.EFFICIENCY_TREND] * farther)
+
+
+def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> xr.DataArray:
+    """Draw what a label is worth at some diversity, in labels as diverse as random ones.
+
+    Beforehand it is as likely as not that diversity matters; draws in which it does not have an efficiency of 1.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of runs that differ in ``diversity``.
+    diversity : sequence of float, optional
+        Effective clusters covered, over those of labels at random, > 0; by default the range observed (its 5 % and 95 %
+        quantiles).
+
+    Returns
+    -------
+    xarray.DataArray
+        ``efficiency``, dims chain, draw, diversity; 1 at diversity 1. Attribute ``p_matters`` is the posterior
+        probability that diversity matters.
+
+    Raises
+    ------
+    ValueError
+        If the runs do not differ in diversity, or one asked for is not > 0.
+
+    References
+    ----------
+    Friedman and Dieng (2023), "The Vendi score", TMLR; Dickey (1971), "The weighted likelihood ratio, linear hypotheses
+    on normal location parameters", Annals of Mathematical Statistics 42, for the probability.
+
+    Examples
+    --------
+    >>> diversity_efficiency(fit).attrs["p_matters"]  # doctest: +SKIP
+    """
+    if names.DIVERSITY_POWER not in fit.posterior:
+        raise ValueError(
+            "the runs do not differ in diversity. Fix: simulate_runs(..., strategies=('random', 'diversity')) scores it"
+        )
+    if diversity is None:
+        diversity = np.quantile(fit.runs[names.DIVERSITY].dropna(names.RUN).values, TYPICAL_RANGE).tolist()
+    asked = np.array(list(diversity), dtype=float)
+    if not (asked.size and np.isfinite(asked).all() and (asked > 0).all()):
+        raise ValueError(f"diversity must be numbers > 0, got {diversity!r}. Fix: give such as [0.8, 1.2]")
+    power = fit.posterior[names.DIVERSITY_POWER].transpose(names.CHAIN, names.DRAW)
+    matters = _probability_of_some(power.values.ravel(), fit.model.priors[names.DIVERSITY_POWER])
+    rng = np.random.default_rng([fit.settings["random_seed"], 12])
+    power = power.where(rng.random(power.shape) < matters, 0.0)
+    worth = np.exp(power.values[..., None] * np.log(asked))
+    return xr.DataArray(
+        worth,
+        dims=(names.CHAIN, names.DRAW, names.DIVERSITY),
+        coords={**{d: power[d] for d in power.dims}, names.DIVERSITY: asked},
+        name=names.EFFICIENCY,
+        attrs={names.UNIT: "random labels per label", "p_matters": matters, "verdict": fit.diagnostics.verdict},
+    )
+
+
+TYPICAL_RANGE = (0.05, 0.95)
+
+
+def _probability_of_some(draws: np.ndarray, prior: Prior) -> float:
+    """Probability of an effect, at even odds beforehand; the posterior's density at none is that of smoothed draws."""
+    if np.ptp(draws) == 0:
+        return float(draws[0] != 0)
+    for_none = float(scipy.stats.gaussian_kde(draws)(0.0)[0]) / float(np.exp(log_density(prior, np.array(0.0))))
+    return 1.0 / (1.0 + for_none)
+
 
 WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))  # worths that are weighed against each other
 CENTER, SPREAD = np.log(0.1), 1.5  # prior of the log worth: nine times in ten between 0.008 and 1.2 labels
@@ -24,29 +147,7 @@ KEPT = [names.SYNTHETIC_LABELS, names.OTHER_SYNTHETIC_LABELS]
 
 
 def synthetic_worth(fit: Fit) -> xr.DataArray:
-    """Draw the worth of one synthetic example in labels of its slice, the same for all slices.
-
-    The runs with synthetic examples weigh worths on a grid, draw by draw; nothing flows back into the curves.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of runs some of which hold synthetic examples.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``synthetic_worth``, dims chain, draw; 0.0001 to 4 labels.
-
-    Raises
-    ------
-    InputError
-        If no run holds synthetic examples of its own slice.
-
-    Examples
-    --------
-    >>> synthetic_worth(fit).quantile([0.05, 0.95])  # doctest: +SKIP
-    """
+    """Draw the worth of one synthetic example in labels: the runs with such examples weigh worths on a grid."""
     cells = _cells(fit)
     posterior, position = fit.posterior, fit.position
     score = np.zeros((WORTHS.size, posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW]))
@@ -133,10 +234,8 @@ class ActiveLearning(Intervention):
         known = posterior[names.STRATEGY].values.astype(str).tolist() if names.EFFICIENCY in posterior else []
         if self.strategy in known:
             at = {names.STRATEGY: self.strategy}
-            size = np.maximum(standing.position[names.LABELS_NOW] + standing.bought, 1.0)
-            farther = np.log(size / np.maximum(standing.position[names.REFERENCE_LABELS], 1.0))
-            trend = posterior[names.EFFICIENCY_TREND].sel(at, drop=True)
-            worth = posterior[names.EFFICIENCY].sel(at, drop=True) * np.exp(trend * farther)
+            of_it = posterior[[names.EFFICIENCY, names.EFFICIENCY_TREND]].sel(at, drop=True)
+            worth = _efficiency(of_it, standing.position, standing.position[names.LABELS_NOW] + standing.bought)
             return dataclasses.replace(changes, worth=changes.worth * worth), names.FROM_RUNS
         if self.efficiency is None:
             why = f"no run was made with strategy {self.strategy!r}{did_you_mean(self.strategy, known)}"

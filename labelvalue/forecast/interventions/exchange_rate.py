@@ -9,17 +9,21 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, best_of, draws, error_draws, flag_texts, in_blocks, slice_draws
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.forecast.interventions.gains import changes_by, checked, described, predict_gain_with, standing_at
 from labelvalue.forecast.interventions.intervention import (
     Changes,
     Intervention,
     Standing,
     changed_error,
+    changes_by,
+    checked,
+    described,
     fixed_money,
     money as money_of,
+    noise_draws,
+    predict_gain_with,
+    standing_at,
 )
-from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
-from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
+from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, consensus_error
 from labelvalue.model.curve.families import information_left
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
@@ -300,10 +304,8 @@ def quality_frontier(
         surfaces.append(gain.sel({names.BUDGET: grid}).mean(names.SAMPLE).reset_coords(drop=True))
     axis = xr.DataArray(tried, dims=names.VOTES, coords={names.VOTES: tried}, name=names.VOTES)
     gain = xr.concat(gains, dim=axis).transpose(*gains[0].dims, names.VOTES)
-    seen = [
-        information_left(consensus_error(known, n, int(fit.settings[names.CLASSES]), _center(correlation)), _k(fit))
-        for n in tried
-    ]
+    classes, alike = int(fit.settings[names.CLASSES]), draws(fit, f"{done.name}.correlation", done.correlation)
+    seen = [information_left(consensus_error(known, number, classes, alike), classes) for number in tried]
     shown = (gain * xr.concat(seen, dim=axis)).transpose(*gain.dims)
     best = gain.mean(names.SAMPLE).argmax(names.VOTES)
     made = xr.Dataset(
@@ -327,21 +329,6 @@ def quality_frontier(
     return made.assign_attrs(attrs | {"verdict": fit.diagnostics.verdict, names.METRIC: fit.settings["metric"]})
 
 
-def _k(fit: Fit) -> int:
-    return int(fit.settings[names.CLASSES])
-
-
-def _center(correlation: Any) -> float:
-    """Median of a quantity that may be uncertain: what evaluation labels show needs no more."""
-    if isinstance(correlation, (int, float)):
-        return float(correlation)
-    if isinstance(correlation, tuple):
-        return float(sum(branch.probability * _center(branch.value) for branch in correlation))
-    if hasattr(correlation, "quantile"):
-        return float(correlation.quantile(0.5))
-    return float((correlation["low"] + correlation["high"]) / 2)
-
-
 def _checked(money: float, price: float, votes: Sequence[int], item_price: float) -> list[int]:
     checks = Checks()
     checks.number("money", money, above=True)
@@ -355,55 +342,3 @@ def _checked(money: float, price: float, votes: Sequence[int], item_price: float
         checks.wrong("votes", "none given", "give numbers of votes such as [1, 3, 5]")
     checks.finish()
     return sorted({int(number) for number in votes})
-
-
-def quality_sensitivity(
-    fit: Fit,
-    budgets: Sequence[int],
-    *,
-    noise: Any,
-    interventions: Sequence[Any] = (),
-    factors: Sequence[float] = (0.5, 1.0, 2.0),
-) -> xr.DataArray:
-    """Draw gains where new labels are better or worse than today's: their share of wrong labels times a factor.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    budgets : sequence of int
-        Labels bought, ≥ 0.
-    noise : quantity, mapping of str to quantity, or DataArray
-        Share of wrong labels today, as for :func:`labelvalue.predict_gain_with`.
-    interventions : sequence of Intervention
-        What is done beside it.
-    factors : sequence of float
-        Factors on that share, ≥ 0.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``gain``, dims ``noise_factor``, chain, draw, slice (and learner, suite), budget, all by the same draws; at 1
-        the gain of :func:`labelvalue.predict_gain_with`.
-
-    Raises
-    ------
-    InputError
-        If a factor is negative, or noise is not known or too high.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> gain = quality_sensitivity(fake_fit(seed=1), [2000], noise=0.15).mean(("chain", "draw", "slice"))
-    >>> bool(gain.sel(noise_factor=0.5) > gain.sel(noise_factor=2.0))
-    True
-    """
-    found = [
-        predict_gain_with(
-            fit, [Guideline(float(f), name="quality of new labels"), *interventions], budgets, noise=noise
-        )
-        for f in factors
-    ]
-    axis = xr.DataArray([float(f) for f in factors], dims=names.NOISE_FACTOR, name=names.NOISE_FACTOR)
-    made = xr.concat(found, dim=axis).rename(names.GAIN)
-    return made.assign_attrs(found[0].attrs)

@@ -1,19 +1,30 @@
-"""What all interventions have: a name, a cost, a delay, and an effect on the curves."""
+"""What all interventions have: a name, a cost, a delay, an effect on the curves; and the gains that they bring."""
 
 import dataclasses
+import json
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import draws, error_draws
-from labelvalue.forecast.interventions.votes import noise_cost
-from labelvalue.model.curve.families import information_left
-from labelvalue.model.curve.observations import HALF_LABEL
+from labelvalue.forecast.gains.curves import (
+    ENTROPY,
+    SIZE,
+    draws,
+    error_draws,
+    in_blocks,
+    slice_draws,
+    without,
+)
+from labelvalue.forecast.gains.gains import whole_numbers
+from labelvalue.model.curve.families import HALF_LABEL, information_left, useless_share
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import input_error
-from labelvalue.quantities import Given, GivenOrNone, Quantity
+from labelvalue.model.prior.priors import draw_prior
+from labelvalue.problems import did_you_mean, input_error
+from labelvalue.quantities import Given, GivenOrNone, Quantity, by_slice
 from labelvalue.settings import Checks, Settings, Text, listed, put
 
 
@@ -184,11 +195,6 @@ class Intervention(Settings):
         return 0.0 * (now + bought)
 
 
-def change(done: Intervention, standing: Standing, changes: Changes) -> tuple[Changes, str]:
-    """What an intervention changes on top of what others have changed, and where its effect comes from."""
-    return done._change(standing, changes)
-
-
 def units(done: Intervention, now: Any, bought: Any) -> Any:
     """How many units are paid for where there are labels now and some are bought; 0 for what is paid once only."""
     return done._units(now, bought)
@@ -217,3 +223,199 @@ def fixed_money(done: Intervention, fit: Fit) -> xr.DataArray:
 def delay_days(done: Intervention, fit: Fit) -> xr.DataArray:
     """Draw the days by which an intervention puts off the gain."""
     return draws(fit, f"{done.name}.delay", done.delay)
+
+
+def predict_gain_with(
+    fit: Fit, interventions: Intervention | Sequence[Intervention], budgets: Sequence[int], *, noise: Any = None
+) -> xr.DataArray:
+    """Draw each slice's own gain from interventions together with labels: by the curves and draws of ``predict_gain``.
+
+    Interventions act together, whatever order they are given in: guidelines, then cleaning, then votes, on the share of
+    wrong labels; strategies and synthetic examples on effective labels; learners on the curve.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    interventions : Intervention or sequence of Intervention
+        What is done; none is the plain gain.
+    budgets : sequence of int
+        Labels bought beside it, ≥ 0; with votes: items, each with as many votes.
+    noise : quantity, mapping of str to quantity, or DataArray, optional
+        Share of wrong labels among plain ones, now: a number, an interval, one by slice, or the posterior of
+        ``label_noise`` from annotations. Needed by whatever changes it.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``gain``, as :func:`labelvalue.predict_gain` returns it; at budget 0, what the interventions bring alone. The
+        attribute ``interventions`` is a JSON list of their names, kinds and the origin of each effect: ``from runs``,
+        ``from annotations`` or ``elicited``.
+
+    Raises
+    ------
+    InputError
+        If an effect is neither in the runs nor stated, label noise is needed and not given, two interventions bear one
+        name, or a slice is unknown.
+    ValueError
+        If a budget is not a whole number ≥ 0.
+
+    References
+    ----------
+    Sheng, Provost and Ipeirotis (2008), "Get another label?", KDD, for votes; Natarajan et al. (2013), "Learning with
+    noisy labels", NeurIPS 26, for what wrong labels cost.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> voted = predict_gain_with(fit, lv.interventions.Consensus(3), [500], noise=0.2)
+    >>> bool((voted >= lv.predict_gain(fit, [500]) - 1e-12).mean() > 0.9)
+    True
+    """
+    chosen = checked(fit, interventions)
+    numbers, notes = whole_numbers(budgets, names.BUDGET)
+    known, origin = noise_draws(fit, noise)
+    bought = xr.DataArray(numbers.astype(float), dims=SIZE)
+    origins: list[str] = []
+
+    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
+        standing = standing_at(fit, posterior, position, bought, known, origin)
+        changes, origins[:] = changes_by(standing, chosen)
+        return _error_now(standing) - changed_error(standing, changes)
+
+    gain = in_blocks(fit, 2 * numbers.size, compute, names.GAIN, names.BUDGET, numbers, notes)
+    return gain.assign_attrs({names.INTERVENTIONS: described(chosen, origins)})
+
+
+def checked(fit: Fit, interventions: Intervention | Sequence[Intervention]) -> tuple[Intervention, ...]:
+    """Check interventions against a fit, and put them in the order in which they act."""
+    given: list[Any] = [interventions] if isinstance(interventions, Intervention) else list(interventions)
+    checks = Checks()
+    known = [str(name) for name in fit.slices]
+    seen: set[str] = set()
+    for place, one in enumerate(given):
+        if not isinstance(one, Intervention):
+            checks.wrong(f"interventions[{place}]", "is no intervention", "give Consensus(3), Guideline(0.5), …", one)
+            continue
+        if one.name in seen:
+            checks.wrong(f"interventions[{place}]", f"two are called {one.name!r}", "give one of them another name")
+        seen.add(one.name)
+        for name in one.slices:
+            if name not in known:
+                why = f"unknown slice {name!r}{did_you_mean(name, known)}"
+                checks.wrong(f"{one.name}.slices", why, f"one of {', '.join(known)}")
+    checks.finish()
+    order = list(KINDS)
+    return tuple(sorted(given, key=lambda one: (order.index(type(one).__name__), one.name)))
+
+
+def standing_at(
+    fit: Fit, posterior: xr.Dataset, position: xr.Dataset, bought: xr.DataArray, noise: xr.DataArray | None, origin: str
+) -> Standing:
+    """Put a standing together for some slices."""
+    here = noise
+    if noise is not None and names.SLICE in noise.dims:
+        here = noise.sel({names.SLICE: posterior[names.SLICE]})
+    return Standing(fit, posterior, position, bought, here, origin)
+
+
+def changes_by(standing: Standing, interventions: Sequence[Intervention]) -> tuple[Changes, list[str]]:
+    """Collect what interventions change together."""
+    noise = 0.0 if standing.noise is None else standing.noise
+    changes, origins = Changes(old_noise=noise, new_noise=noise), []
+    for one in interventions:
+        after, origin = one._change(standing, changes)
+        changes = _where_done(standing, one, changes, after)
+        origins.append(origin)
+    return changes, origins
+
+
+def _where_done(standing: Standing, one: Intervention, before: Changes, after: Changes) -> Changes:
+    if not one.slices:
+        return after
+    done = done_for(one, standing.position[names.LABELS_NOW])
+    mixed = {
+        field.name: xr.where(done > 0, getattr(after, field.name), getattr(before, field.name))
+        for field in dataclasses.fields(Changes)
+        if field.name != names.LEARNER and getattr(after, field.name) is not getattr(before, field.name)
+    }
+    return dataclasses.replace(after, **mixed)
+
+
+def described(interventions: Sequence[Intervention], origins: Sequence[str]) -> str:
+    """Return the attribute that says what was done, and where each effect comes from."""
+    pairs = zip(interventions, origins, strict=True)
+    return json.dumps([{"name": one.name, "kind": one.kind, "effect": origin} for one, origin in pairs])
+
+
+def _error_now(standing: Standing) -> xr.DataArray:
+    position = standing.position
+    labels = position[names.LABELS_NOW].expand_dims({SIZE: 1}, axis=-1)
+    other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
+    return error_draws(standing.posterior, standing.fit, labels, other).isel({SIZE: 0})
+
+
+SAMPLE = "sample"  # dim of draws of label noise that were stacked
+
+
+def noise_draws(fit: Fit, noise: Any, stated: str = names.ELICITED) -> tuple[xr.DataArray | None, str]:
+    """Turn what is known of the share of wrong labels into draws, one a posterior draw."""
+    if noise is None:
+        return None, names.ELICITED
+    if isinstance(noise, xr.DataArray):
+        found, origin = _drawn_anew(fit, noise), names.FROM_ANNOTATIONS
+    else:
+        found, origin = _stated(fit, noise), stated
+    most = useless_share(int(fit.settings[names.CLASSES]))
+    if not bool(((found >= 0) & (found < most)).all()):
+        fix = "give a smaller share, or fit with the number of classes, such as fit(runs, classes=10)"
+        why = f"labels of which {float(found.max()):.3g} are wrong carry no information: must be 0 ≤ … < {most:g}"
+        raise input_error(why, fix, column="noise")
+    return found, origin
+
+
+def _stated(fit: Fit, noise: Any) -> xr.DataArray:
+    checks = Checks()
+    noise = by_slice(checks, "noise", noise, share=True)
+    unknown = set(noise) - {*map(str, fit.slices), "default"} if isinstance(noise, Mapping) else set()
+    for name in sorted(unknown):
+        checks.wrong(f"noise.{name}", f"unknown slice {name!r}", f"one of {', '.join(map(str, fit.slices))}")
+    if not checks.problems:
+        for name in without(fit, noise):
+            checks.wrong("noise", f"no number for slice {name!r}", "give it one, or a default")
+    checks.finish()
+    return slice_draws(fit, "noise", noise)
+
+
+def _drawn_anew(fit: Fit, noise: xr.DataArray) -> xr.DataArray:
+    """Draws of another posterior, drawn from once for each draw of the fit; its slices stay together."""
+    found = noise
+    if names.SLICE in noise.dims:
+        missing = [str(name) for name in fit.slices if name not in noise[names.SLICE].values]
+        if missing:
+            why = f"no label noise for slice {', '.join(map(repr, missing))}"
+            raise input_error(why, "estimate it for every slice, or give numbers", column="noise")
+        found = noise.sel({names.SLICE: fit.slices})
+    sample = [d for d in (names.CHAIN, names.DRAW) if d in found.dims]
+    if not sample:
+        return found
+    stacked = found.stack({SAMPLE: sample}, create_index=False).reset_coords(drop=True)
+    posterior = fit.posterior
+    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(b"noise")])
+    which = rng.integers(stacked.sizes[SAMPLE], size=shape)
+    place = xr.DataArray(which, dims=(names.CHAIN, names.DRAW), coords={d: posterior[d] for d in sample})
+    return stacked.isel({SAMPLE: place}).assign_coords({names.SLICE: fit.slices} if names.SLICE in found.dims else {})
+
+
+def noise_cost(fit: Fit) -> tuple[xr.DataArray, str]:
+    """Draw the power of the information left by which effective labels shrink."""
+    posterior = fit.posterior
+    if names.NOISE_COST in posterior:
+        return posterior[names.NOISE_COST], names.FROM_RUNS
+    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(names.NOISE_COST.encode())])
+    drawn = draw_prior(fit.model.priors[names.NOISE_COST], shape[0] * shape[1], rng).reshape(shape)
+    coords = {d: posterior[d] for d in (names.CHAIN, names.DRAW)}
+    return xr.DataArray(drawn, dims=(names.CHAIN, names.DRAW), coords=coords), names.ELICITED

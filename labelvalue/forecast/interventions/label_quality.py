@@ -1,14 +1,56 @@
-"""Interventions on the labels' quality: votes, cleaning, guidelines."""
+"""Interventions on the labels' quality: votes, whose effect is exact, cleaning, guidelines."""
 
 import dataclasses
-from functools import partial
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Annotated, Any
+
+import numpy as np
 
 from labelvalue import names
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
-from labelvalue.forecast.interventions.votes import consensus_error
 from labelvalue.quantities import Given, Quantity, ShareOf, quantity
 from labelvalue.settings import AtLeastOne, Checks
+
+
+def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:
+    """Share of items that a majority of votes labels wrongly, ties broken by lot; ``rates`` of all votes or of each.
+
+    A wrong vote names any other class with equal probability (Sheng, Provost and Ipeirotis 2008); with probability
+    ``correlation`` all annotators answer an item alike, else they err independently.
+    """
+    each = list(rates) if isinstance(rates, Sequence) else [rates] * votes
+    alike = sum(each) / votes
+    right: Any = 0.0
+    for wrong, probability in enumerate(_wrong_counts(each)):
+        right = right + probability * _majority_is_right(votes - wrong, wrong, classes)
+    return correlation * alike + (1.0 - correlation) * (1.0 - right)
+
+
+def _wrong_counts(rates: list[Any]) -> list[Any]:
+    """Probability of 0, 1, … wrong votes among independent ones with rates of their own."""
+    counts: list[Any] = [1.0]
+    for rate in rates:
+        padded = [0.0, *counts, 0.0]
+        counts = [before * rate + here * (1.0 - rate) for before, here in itertools.pairwise(padded)]
+    return counts
+
+
+@cache
+def _majority_is_right(right: int, wrong: int, classes: int) -> float:
+    """Probability that the right class wins given its votes; sequences of others by a generating function."""
+    if right == 0:
+        return 0.0 if wrong else 1.0 / classes
+    fewer = np.array([1.0 / math.factorial(j) for j in range(min(right - 1, wrong) + 1)])
+    total = 0.0
+    for level in range(min(classes - 1, wrong // right) + 1):
+        rest = wrong - level * right
+        sequences = np.polynomial.polynomial.polypow(fewer, classes - 1 - level)
+        ways = (sequences[rest] if rest < sequences.size else 0.0) / math.factorial(right) ** level
+        total += math.comb(classes - 1, level) * ways / (1 + level)
+    return float(total * math.factorial(wrong) / (classes - 1) ** wrong)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from labelvalue.operate.history.trail import export, history
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.store.folders import ProjectFolder
-from labelvalue.report.numbers.plan import records as records_of
+from labelvalue.report.numbers.tables import records as records_of
 from labelvalue.report.render.html import templates
 from labelvalue.report.render.images import over_time_images, project_images
 from labelvalue.storage import write_whole

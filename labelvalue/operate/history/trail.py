@@ -69,7 +69,8 @@ def tested_register(project: ProjectFolder) -> pd.DataFrame:
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
     from labelvalue.report.numbers.alternatives import quality_numbers
-    from labelvalue.report.numbers.plan import plan_numbers, records, what_if_numbers
+    from labelvalue.report.numbers.plan import plan_numbers, what_if_numbers
+    from labelvalue.report.numbers.tables import records
 
     last = advised[-1]
     made_of = next(record for record in told if record.kind == "fit" and record.content["fit"] == last["fit"])

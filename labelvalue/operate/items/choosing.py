@@ -15,7 +15,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.errors import of_leader
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin
 from labelvalue.forecast.backtesting.scores import add_truth_noise
-from labelvalue.forecast.interventions.strategies import strategy_efficiency
+from labelvalue.forecast.interventions.alternatives import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.observe.simulate.execution import Execution, tell_learners

@@ -28,7 +28,7 @@ from labelvalue.operate.store.identity import advice_digest, digest_bytes, diges
 from labelvalue.operate.store.records import ANNOTATIONS, TOLD
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
-from labelvalue.report.numbers.plan import records
+from labelvalue.report.numbers.tables import records
 from labelvalue.report.words.doubts import reservation
 from labelvalue.settings import Checks
 

@@ -236,7 +236,7 @@ def _page(
             from labelvalue.forecast.gains.prior_sensitivity import Refits
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
             from labelvalue.operate.history.trail import register
-            from labelvalue.report.numbers.planning import detail_numbers
+            from labelvalue.report.numbers.plan import detail_numbers
             from labelvalue.report.render.html import write_report
 
             path.parent.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """What other purchases are worth in numbers: strategies of choosing labels, and better or worse labels."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,11 @@ from labelvalue.decisions.sensitivity.noise import noise_sensitivity
 from labelvalue.decisions.sensitivity.offers import offers, price_ratio, votes_frontiers
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
-from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
+from labelvalue.forecast.interventions.alternatives import diversity_efficiency, strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant, tails
-from labelvalue.report.numbers.plan import finite, records, spread
-from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
-from labelvalue.report.plots.plan import frontier_entries
-from labelvalue.report.words.wording import Part, decimals, percent, probability
+from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER, plain, records, spread
+from labelvalue.report.words.wording import decimals, percent, probability
 
 SURE = 0.9  # P(better than random) from which a strategy is called worth it; as far from it on the other side, not
 WORTH, NOT_WORTH, OPEN = "worth it here", "not worth it here", "not decided by these runs"
@@ -34,24 +33,18 @@ def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9
         return []
     worth = strategy_efficiency(fit).reset_coords(drop=True)
     worth = worth.mean([d for d in worth.dims if d in (names.SLICE, names.SUITE)])
-    learners = worth[names.LEARNER].values.tolist() if names.LEARNER in worth.dims else [None]
     rows = []
-    for strategy in worth[names.STRATEGY].values.astype(str).tolist():
-        ratio, priced = price_ratio(fit, case, strategy)
-        for learner in learners:
-            own = worth.sel({names.STRATEGY: strategy} | ({} if learner is None else {names.LEARNER: learner}))
-            own = own.transpose(names.CHAIN, names.DRAW)
-            rows.append(
-                {
-                    names.STRATEGY: strategy,
-                    names.LEARNER: learner,
-                    "random": str(fit.settings[names.STRATEGIES][0]),
-                    "label": _judged(own, ci_prob),
-                    "money": _judged(own / ratio, ci_prob),
-                    "price_ratio": float(np.mean(ratio)),
-                    "priced": priced,
-                }
-            )
+    for at in _each(worth, names.STRATEGY):
+        ratio, priced = price_ratio(fit, case, at[names.STRATEGY])
+        own = worth.sel(_known(at)).transpose(names.CHAIN, names.DRAW)
+        row = at | {
+            "random": str(fit.settings[names.STRATEGIES][0]),
+            "label": _judged(own, ci_prob),
+            "money": _judged(own / ratio, ci_prob),
+            "price_ratio": float(np.mean(ratio)),
+            "priced": priced,
+        }
+        rows.append(row | {"sentence": _sentence_of_strategy(row, ci_prob)})
     return rows
 
 
@@ -75,35 +68,25 @@ def _judged(worth: xr.DataArray, ci_prob: float) -> dict[str, Any]:
     return spread(worth, ci_prob) | {P_BETTER: chance, "verdict": verdict}
 
 
-def strategy_parts(row: Mapping[str, Any], ci_prob: float) -> list[Part]:
+def _sentence_of_strategy(row: Mapping[str, Any], ci_prob: float) -> str:
     """Put what a strategy is worth into sentences."""
     label, money = row["label"], row["money"]
-    parts: list[Part] = [("A label of ", False), (row[names.STRATEGY], True)]
-    if row[names.LEARNER] is not None:
-        parts += [(" is, for learner ", False), (row[names.LEARNER], True), (",", False)]
-    else:
-        parts.append((" is", False))
-    parts += [
-        (f" worth {label[MEAN]:.2f} labels of ", False),
-        (row["random"], True),
-        (
-            f" ({percent(ci_prob)} credible interval {label[LOWER]:.2f} to {label[UPPER]:.2f}; P(better than random) "
-            f"{probability(label[P_BETTER])}): {label['verdict']}.",
-            False,
-        ),
-    ]
+    learner = "" if row[names.LEARNER] is None else f", for learner “{row[names.LEARNER]}”,"
+    said = (
+        f"A label of “{row[names.STRATEGY]}” is{learner} worth {label[MEAN]:.2f} labels of “{row['random']}” "
+        f"({percent(ci_prob)} credible interval {label[LOWER]:.2f} to {label[UPPER]:.2f}; P(better than random) "
+        f"{probability(label[P_BETTER])}): {label['verdict']}."
+    )
     if row["priced"]:
-        said = (
-            f" It costs {row['price_ratio']:.2f} times as much by the case; for the same money its labels are worth "
-            f"{money[MEAN]:.2f} times those of random choice ({money[LOWER]:.2f} to {money[UPPER]:.2f}; P(better than "
-            f"random) {probability(money[P_BETTER])}): {money['verdict']}."
+        return (
+            f"{said} It costs {row['price_ratio']:.2f} times as much by the case; for the same money its labels are "
+            f"worth {money[MEAN]:.2f} times those of random choice ({money[LOWER]:.2f} to {money[UPPER]:.2f}; P(better "
+            f"than random) {probability(money[P_BETTER])}): {money['verdict']}."
         )
-    else:
-        said = (
-            f" For its money it breaks even where its label costs {label[MEAN]:.2f} times as much "
-            f"({label[LOWER]:.2f} to {label[UPPER]:.2f}); no other price is stated."
-        )
-    return [*parts, (said, False)]
+    return (
+        f"{said} For its money it breaks even where its label costs {label[MEAN]:.2f} times as much "
+        f"({label[LOWER]:.2f} to {label[UPPER]:.2f}); no other price is stated."
+    )
 
 
 MODELLED, MEASURED = "modelled", "measured"
@@ -130,8 +113,15 @@ def suite_numbers(
     return found | {"sentence": _sentence(found, ci_prob)}
 
 
-def _learners(values: xr.DataArray) -> list[Any]:
-    return values[names.LEARNER].values.tolist() if names.LEARNER in values.dims else [None]
+def _each(values: xr.DataArray, dim: str) -> Iterator[dict[str, Any]]:
+    """Names along a dim, each with every learner; None where there are no several."""
+    learners = values[names.LEARNER].values.tolist() if names.LEARNER in values.dims else [None]
+    for name, learner in itertools.product(values[dim].values.astype(str).tolist(), learners):
+        yield {dim: name, names.LEARNER: learner}
+
+
+def _known(at: Mapping[str, Any]) -> dict[str, Any]:
+    return {dim: name for dim, name in at.items() if name is not None}
 
 
 def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[dict[str, Any]]:
@@ -139,36 +129,24 @@ def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[
     gain = gain.mean(names.SLICE)
     kept, worst = gain_over_suites(gain, suite)[PERSISTENCE], gain.min(names.SUITE)
     rows = []
-    for name in gain[names.SUITE].values.astype(str).tolist():
-        for learner in _learners(gain):
-            at = {} if learner is None else {names.LEARNER: learner}
-            own, share = (values.sel({names.SUITE: name} | at) for values in (gain, kept))
-            rows.append(
-                {
-                    names.SUITE: name,
-                    names.LEARNER: learner,
-                    names.GAIN: spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())},
-                    "kept": _median(share, ci_prob),
-                    "p_worst": float((own <= worst.sel(at)).mean()),
-                }
-            )
+    for at in _each(gain, names.SUITE):
+        own, share = (values.sel(_known(at)) for values in (gain, kept))
+        least = worst.sel(_known({names.LEARNER: at[names.LEARNER]}))
+        of_gain = spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())}
+        found = {names.GAIN: of_gain, "kept": _median(share, ci_prob), "p_worst": float((own <= least).mean())}
+        rows.append(at | found)
     return rows
 
 
 def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
     share = measured[PERSISTENCE]
-    rows = []
-    for name in share[names.SUITE].values.astype(str).tolist():
-        for learner in _learners(share):
-            own = share.sel({names.SUITE: name} | ({} if learner is None else {names.LEARNER: learner}))
-            rows.append({names.SUITE: name, names.LEARNER: learner, "kept": _median(own, ci_prob)})
-    return rows
+    return [at | {"kept": _median(share.sel(_known(at)), ci_prob)} for at in _each(share, names.SUITE)]
 
 
 def _median(drawn: xr.DataArray, ci_prob: float) -> dict[str, float | None]:
     """Median and interval of draws that have no mean to speak of: a ratio, or infinite in some; None for no number."""
     found = np.quantile(drawn, [0.5, *tails(ci_prob)], method="nearest")
-    return dict(zip(("median", LOWER, UPPER), (finite(float(one)) for one in found), strict=True))
+    return dict(zip(("median", LOWER, UPPER), (plain(float(one)) for one in found), strict=True))
 
 
 def _sentence(found: dict[str, Any], ci_prob: float) -> str:
@@ -279,6 +257,24 @@ EFFECT_ORIGINS = {
     names.FROM_ANNOTATIONS: "from data: annotations",
     names.ELICITED: "from an elicited prior: as stated",
 }
+
+
+def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Lay a frontier out as plain numbers, slice by slice."""
+    found = []
+    for name in frontier[names.SLICE].values.astype(str).tolist():
+        own = frontier.sel({names.SLICE: name})
+        low, high = own[names.GAIN].quantile(tails(ci_prob), names.SAMPLE)
+        columns = {names.LABELS: own[names.LABELS], names.GAIN: own[names.GAIN].mean(names.SAMPLE)}
+        columns |= {LOWER: low, UPPER: high, names.P_BEST: own[names.P_BEST]}
+        columns["chosen"] = own[names.VOTES] == own["votes_chosen"]
+        table = xr.Dataset({key: values.reset_coords(drop=True) for key, values in columns.items()})
+        surface = own["surface"].transpose(names.VOTES, names.BUDGET)
+        axes = {names.LABELS: surface[names.BUDGET].values.tolist(), names.VOTES: surface[names.VOTES].values.tolist()}
+        entry = {names.SLICE: name, "money": frontier.attrs["money"], "price": frontier.attrs["price"]}
+        entry["rows"] = records(table.to_dataframe().reset_index())
+        found.append(entry | {"surface": axes | {names.GAIN: surface.values.tolist()}})
+    return found
 
 
 def frontier_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from labelvalue.observe.table.trackers import ask_mlflow
 from labelvalue.problems import StorageError, input_error
 from labelvalue.report.words.wording import likely, percent
 from labelvalue.server import no_answer, page
+from labelvalue.settings import is_number
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
@@ -34,49 +35,34 @@ WIDEST = 60  # characters that a column shows at most; longer texts are broken i
 
 
 def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """Make a workbook of tables."""
-    try:
-        import xlsxwriter
-    except ImportError:
+    """Make a workbook of tables; texts stay texts, whatever they begin with."""
+    if find_spec("xlsxwriter") is None:
         fix = "pip install 'labelvalue[excel]', or write csv or parquet"
-        raise input_error("XlsxWriter is not installed", fix) from None
-    content = io.BytesIO()
-    with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
-        book.set_properties({"created": MADE})
-        head = book.add_format({"bold": True, "bottom": 1})
-        plain = book.add_format({"text_wrap": True, "valign": "top"})
+        raise input_error("XlsxWriter is not installed", fix)
+    content, options = io.BytesIO(), {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with pd.ExcelWriter(content, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
+        writer.book.set_properties({"created": MADE})
+        plain = writer.book.add_format({"text_wrap": True, "valign": "top"})
         for name, table in tables.items():
-            sheet = book.add_worksheet(name)
-            sheet.freeze_panes(1, 0)
+            table.map(_shortened).to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 0), autofilter=True)
             for place, column in enumerate(table.columns):
-                sheet.write_string(0, place, str(column), head)
-                for line, value in enumerate(table[column].tolist(), 1):
-                    _write(sheet, line, place, value, plain)
-                wide = max([len(str(column)), *(len(_text(v)) for v in table[column].tolist())])
-                sheet.set_column(place, place, min(wide, WIDEST) + 2)
-            sheet.autofilter(0, 0, len(table), max(len(table.columns) - 1, 0))
+                wide = max(len(str(column)), *(len(_shown(value)) for value in table[column]))
+                writer.sheets[name].set_column(place, place, min(wide, WIDEST) + 2, plain)
     return content.getvalue()
 
 
-def _write(sheet: Any, line: int, place: int, value: Any, plain: Any) -> None:
-    if isinstance(value, bool):
-        sheet.write_boolean(line, place, value, plain)
-    elif isinstance(value, int | float) and math.isfinite(value):
-        sheet.write_number(line, place, value, plain)
-    elif _text(value):
-        text = _text(value)
-        if len(text) > LONGEST:
-            missing = f" … and {len(text) - LONGEST + 60:,} characters more"
-            text = text[: LONGEST - 60] + missing
-        sheet.write_string(line, place, text, plain)
+def _shortened(value: Any) -> Any:
+    """A value as a cell holds it: a longer text without its end."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[: LONGEST - 60]} … and {len(value) - LONGEST + 60:,} characters more"
+    return value
 
 
-def _text(value: Any) -> str:
-    nothing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-    return "" if nothing else f"{value:.6g}" if isinstance(value, float) else str(value)
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-KINDS = ("csv", "parquet", "xlsx")
+KINDS = ("csv", "parquet")
 DRAWN = ("first", "over_time", "changes", "curves", "gains", "impacts", "money", "frontiers", "tornado", "ranks")
 """What a page draws, in its order."""
 
@@ -122,18 +108,18 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     return {name: pd.json_normalize(rows, sep="_") for name, rows in found.items() if rows}
 
 
-def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, kind: str = "csv") -> list[Path]:
-    """Write the tables of a page, a file each, or a sheet each of one workbook.
+def write_tables(numbers: Mapping[str, Any], to: str | os.PathLike[str], *, kind: str = "csv") -> list[Path]:
+    """Write the tables of a page: as sheets of one workbook, or as files of their own.
 
     Parameters
     ----------
     numbers : mapping
         From :func:`labelvalue.report.report_numbers`.
-    folder : path-like
-        Where to; it must be there.
-    kind : {"csv", "parquet", "xlsx"}
-        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet and the
-        workbook, ``tables.xlsx``, hold them as they are, and as texts. The last needs ``labelvalue[excel]``.
+    to : path-like
+        The workbook, a file ``.xlsx``, which needs ``labelvalue[excel]``; or a folder that is there.
+    kind : {"csv", "parquet"}
+        Format of the files in a folder. In CSV, texts that a spreadsheet would take for a formula begin with an
+        apostrophe; the others hold them as they are, and as texts.
 
     Returns
     -------
@@ -158,26 +144,21 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    place = existing(folder)
-    if kind == "xlsx":
-        return [write_workbook(numbers, place / "tables.xlsx")]
     tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
-    written = []
-    for name, text in tables.items():
-        path = place / f"{name}.{kind}"
-        if kind == "csv":
-            write_whole(path, guard_cells(text).to_csv(index=False, lineterminator="\n").encode())
-        else:
-            write_whole(path, text.to_parquet(index=False))
-        written.append(path)
-    return written
+    if is_workbook(to):
+        files = {Path(to): workbook(tables)}
+    else:
+        place = existing(to)
+        files = {place / f"{name}.{kind}": _content(table, kind) for name, table in tables.items()}
+    for path, content in files.items():
+        write_whole(path, content)
+    return [*files]
 
 
-def write_workbook(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Write the tables of a page as the sheets of one workbook."""
-    tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
-    write_whole(Path(path), workbook(tables))
-    return Path(path)
+def _content(table: pd.DataFrame, kind: str) -> bytes:
+    if kind == "parquet":
+        return table.to_parquet(index=False)
+    return guard_cells(table).to_csv(index=False, lineterminator="\n").encode()
 
 
 def save_figures(drawn: Mapping[str, Any], folder: Path) -> None:
@@ -190,7 +171,7 @@ def save_figures(drawn: Mapping[str, Any], folder: Path) -> None:
 
 
 def is_workbook(path: str | os.PathLike[str]) -> bool:
-    """Whether a path for tables is that of a workbook; it is that of a folder otherwise."""
+    """Whether a path for tables is that of a workbook; else it is that of a folder."""
     return Path(path).suffix.lower() == ".xlsx"
 
 
@@ -318,7 +299,5 @@ def _key(name: str) -> str:
 
 def _figures(part: Any, name: str) -> dict[str, float]:
     """Finite numbers of nested tables, by names joined with dots."""
-    if isinstance(part, Mapping):
-        return {key: value for inner, one in part.items() for key, value in _figures(one, f"{name}.{inner}").items()}
-    fine = isinstance(part, int | float) and not isinstance(part, bool) and math.isfinite(part)
-    return {name: float(part)} if fine else {}
+    flat = pd.json_normalize({name: part}).iloc[0].to_dict()
+    return {str(key): float(value) for key, value in flat.items() if is_number(value)}

@@ -30,8 +30,7 @@ from labelvalue.report.numbers.alternatives import (
     suite_numbers,
     suite_of,
 )
-from labelvalue.report.numbers.plan import records
-from labelvalue.report.numbers.planning import decision_numbers
+from labelvalue.report.numbers.plan import decision_numbers
 from labelvalue.report.numbers.tables import (
     CI_KIND,
     LOWER,
@@ -41,6 +40,7 @@ from labelvalue.report.numbers.tables import (
     check_ci_prob,
     default_budgets,
     plain,
+    records,
     summarise,
 )
 from labelvalue.report.plots import style
@@ -59,8 +59,8 @@ from labelvalue.report.words.checks import (
 )
 from labelvalue.report.words.doubts import planning_limits
 from labelvalue.report.words.project import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
-from labelvalue.report.words.verdicts import best_slices, told
-from labelvalue.report.words.wording import comparison, quoted, sentence
+from labelvalue.report.words.verdicts import best_slices, told as plan_told
+from labelvalue.report.words.wording import comparison, sentence
 
 STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
 TITLES = {
@@ -272,89 +272,89 @@ def collect(
     suite = suite_of(fit, case)
     whole, fit = fit, on_suite(fit, suite)
     given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
-    numbers: dict[str, Any] = {
-        "verdict": fit.diagnostics.verdict,
-        "reasons": list(fit.diagnostics.reasons),
-        names.METRIC: fit.settings["metric"],
-        names.CI_KIND: CI_KIND,
-        names.CI_PROB: float(ci_prob),
-        "runs": int(whole.runs.sizes[names.RUN]),
-        "runs_used": int(used_runs(whole.runs).sum()),
-        names.SUITE: suite,
-        "slice_count": len(fit.slices),
-        "learners": list(fit.settings["learners"]),
-    }
-    far: list[tuple[str, int, float]] = []
-    numbers["slice_notes"] = items_notes(fit)
+    verdict, said = fit.diagnostics.verdict, items_notes(fit)
     gain: xr.DataArray | None = None
-    if fit.diagnostics.verdict == "refused":
-        numbers["decision"] = _withheld(fit)
-        numbers["slices"] = _positions(fit)
-    else:
+    far: list[tuple[str, int, float]] = []
+    told: dict[str, Any] = {"decision": _withheld(fit), "slices": _positions(fit)}
+    if verdict != "refused":
         gain = predict_gain(fit, given.tolist())
         total = predict_total_gain(fit, given.tolist(), _weights(fit, case))
         table = summarise(gain, ci_prob=ci_prob, total=total)
         by_learner = best_slices(fit, gain, table)
-        numbers["budgets"] = given.tolist()
-        numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
-        numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
-        numbers[names.GAIN] = records(table)
-        numbers["slice_notes"] += table.attrs[names.NOTES]
+        told = {
+            "budgets": given.tolist(),
+            names.GAIN: records(table),
+            "slices": _slices(fit, table, by_learner, ci_prob),
+        }
+        told["decision"] = _published(by_learner, ci_prob) if verdict == "ok" else _withheld(fit)
+        said = [*said, *table.attrs[names.NOTES]]
         rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
         far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
-    numbers["diagnostics"] = {
-        "meaning": VERDICT_MEANINGS[fit.diagnostics.verdict],
-        "checks": checks(fit),
-        "draws": fit.diagnostics.figures.get("draws"),
-        "chains": fit.diagnostics.figures.get("chains"),
-        "attempts": [dict(a) for a in fit.diagnostics.attempts],
-        names.FLAGS: flagged_slices(fit),
-    }
-    numbers["strategies"] = [] if gain is None else strategy_numbers(fit, case, ci_prob=ci_prob)
-    numbers["second_opinion"] = opinion = None if gain is None else second_opinion(fit, gain, ci_prob=ci_prob)
-    compared = numbers["decision"]["by_learner"]
+    opinion = None if gain is None else second_opinion(fit, gain, ci_prob=ci_prob)
+    compared = told["decision"]["by_learner"]
     budget = compared[0][names.BUDGET] if compared else max(given.tolist(), default=0) or None
-    numbers["diversity"] = "" if gain is None else diversity_sentence(fit, ci_prob)
     first = "" if case is None else learner_names(case.learner)[0]
-    numbers["steps"] = [] if gain is None else step_sentences(fit, gain, budget, first, ci_prob)
-    numbers["suites"] = (
-        None if gain is None else suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)
-    )
-    numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
-    numbers[names.PLAN] = decided = None
-    numbers["assumptions"] = context.assumptions.to_dict("records")
-    numbers["scorecard"] = scorecard_numbers(context.scorecard, context.over_time)
-    numbers["over_time"] = [dict(row) for row in context.over_time]
-    numbers["widths"] = width_numbers(context.widths)
-    numbers["carried"] = carried_numbers(context.carried)
-    numbers["changes"] = list(context.changes)
-    numbers["explained"] = change_numbers(context.explained)
-    numbers["remarks"] = note_numbers(context.notes)
-    if isinstance(of, Decision) and fit.diagnostics.verdict == "ok":
-        numbers[names.PLAN] = said = told(fit, decision_numbers(of, ci_prob=ci_prob, details=context.details))
-        numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(of.case, said))
-        decided = planning_limits(of.case, said)
-    numbers["unsourced"] = unsourced(numbers["assumptions"])
-    numbers["limitations"] = limitations(
-        fit,
-        far,
-        decided,
-        [
-            *(("slices", "what it rests on", f"{note}.") for note in numbers["slice_notes"]),
-            *disagreement_limits(opinion),
-            *hidden_limits(gain, budget),
-            *unsourced_limits(numbers["assumptions"]),
-        ],
-        ci_prob=ci_prob,
-    )
-    numbers[names.NOTES] = notes
-    numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
-        "model": fit.model.name,
-        "model_description": fit.model.description,
-        "draws_sha256": draws_digest(whole),
-        "kept": dict(context.kept),
+    plan, decided, assumptions = None, None, records(context.assumptions)
+    if isinstance(of, Decision) and verdict == "ok":
+        plan = plan_told(fit, decision_numbers(of, ci_prob=ci_prob, details=context.details))
+        assumptions = with_consequences(assumptions, case_assumptions(of.case, plan))
+        decided = planning_limits(of.case, plan)
+    assumed = [
+        *(("slices", "what it rests on", f"{note}.") for note in said),
+        *disagreement_limits(opinion),
+        *hidden_limits(gain, budget),
+        *unsourced_limits(assumptions),
+    ]
+    figures = fit.diagnostics.figures
+    numbers = {
+        "verdict": verdict,
+        "reasons": fit.diagnostics.reasons,
+        names.METRIC: fit.settings["metric"],
+        names.CI_KIND: CI_KIND,
+        names.CI_PROB: float(ci_prob),
+        "runs": whole.runs.sizes[names.RUN],
+        "runs_used": used_runs(whole.runs).sum(),
+        names.SUITE: suite,
+        "slice_count": len(fit.slices),
+        "learners": fit.settings["learners"],
+        "slice_notes": said,
+        **told,
+        "diagnostics": {
+            "meaning": VERDICT_MEANINGS[verdict],
+            "checks": checks(fit),
+            "draws": figures.get("draws"),
+            "chains": figures.get("chains"),
+            "attempts": [dict(a) for a in fit.diagnostics.attempts],
+            names.FLAGS: flagged_slices(fit),
+        },
+        "strategies": [],
+        "diversity": "",
+        "steps": [],
+        "suites": None,
+        "second_opinion": opinion,
+        names.BACKTEST: None if fit.backtest is None else backtest_numbers(fit.backtest),
+        names.PLAN: plan,
+        "scorecard": scorecard_numbers(context.scorecard, context.over_time),
+        "over_time": [dict(row) for row in context.over_time],
+        "widths": width_numbers(context.widths),
+        "carried": carried_numbers(context.carried),
+        "changes": context.changes,
+        "explained": change_numbers(context.explained),
+        "remarks": note_numbers(context.notes),
+        "assumptions": assumptions,
+        "unsourced": unsourced(assumptions),
+        "limitations": limitations(fit, far, decided, assumed, ci_prob),
+        names.NOTES: notes,
+        "provenance": {k: v for k, v in fit.settings.items() if k != names.NOTES}
+        | {"model": fit.model.name, "model_description": fit.model.description}
+        | {"draws_sha256": draws_digest(whole), "kept": dict(context.kept)},
+        "priors": [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()],
     }
-    numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
+    if gain is not None:
+        numbers["strategies"] = strategy_numbers(fit, case, ci_prob=ci_prob)
+        numbers["diversity"] = diversity_sentence(fit, ci_prob)
+        numbers["steps"] = step_sentences(fit, gain, budget, first, ci_prob)
+        numbers["suites"] = suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)
     return plain(numbers), gain
 
 
@@ -373,9 +373,7 @@ def _withheld(fit: Fit) -> dict[str, Any]:
 
 
 def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
-    said = [
-        one | {"sentence": quoted(sentence(one, ci_prob)), "comparison": quoted(comparison(one))} for one in by_learner
-    ]
+    said = [one | {"sentence": sentence(one, ci_prob), "comparison": comparison(one)} for one in by_learner]
     text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
     return {"status": "published", "sentence": text, "by_learner": said}
 

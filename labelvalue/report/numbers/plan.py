@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
@@ -16,20 +15,48 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision, chance_of_gain, standard_error
+from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, gain_under_mix, rank_stability, score_plans
-from labelvalue.decisions.outcomes.errors import drift_notes
-from labelvalue.decisions.outcomes.portfolio import KEPT
+from labelvalue.decisions.measuring.information import worth_of_knowing
+from labelvalue.decisions.outcomes.compare import (
+    REGRET,
+    WEIGHTS,
+    compare_plans,
+    gain_under_mix,
+    rank_stability,
+    scenario_sets,
+    score_plans,
+)
+from labelvalue.decisions.outcomes.errors import drift_notes, error_now
+from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.waiting import change_words
 from labelvalue.decisions.sensitivity.offers import cost_parts, ladder
-from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
-from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
-from labelvalue.numerals import number, significant, tails
-from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
-from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, otherwise_text
+from labelvalue.decisions.sensitivity.tornado import MOST_SLICES, stressed, swings, uncertain_inputs, vary_case
+from labelvalue.decisions.sensitivity.what_if import (
+    CANDIDATE,
+    CHOSEN,
+    FACTORS,
+    PRICE,
+    alternative_outcomes,
+    stability_of,
+    what_if,
+)
+from labelvalue.forecast.gains.prior_sensitivity import Refits
+from labelvalue.numerals import number, significant
+from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
+from labelvalue.report.numbers.tables import (
+    INNER_LOWER,
+    INNER_UPPER,
+    LOWER,
+    MEAN,
+    P_POSITIVE,
+    UPPER,
+    plain,
+    records,
+    spread,
+)
 from labelvalue.report.words.doubts import reservation
-from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
 
 
@@ -88,7 +115,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         names.TARGET_REACHED: _reached(plan),
         "cheapest": None if plan.cheapest.empty else plan.cheapest.attrs | {"rows": records(plan.cheapest)},
         "prices": records(plan.prices),
-        "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
+        "certificate": {key: plain(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),
         names.TARGET: records(plan.target),
         "notes": list(plan.notes),
@@ -98,47 +125,6 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         names.CI_KIND: "eti",
     }
     return numbers | {"reservation": reservation(plan.fit, numbers)}
-
-
-NAMED = 5  # slices that a decision names when it is printed
-
-
-def decision_text(decision: Decision) -> str:
-    """Say a decision in a dozen lines: what to do, what is bought and brings, what else there was, how the rules stand.
-
-    It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
-
-    Parameters
-    ----------
-    decision : Decision
-        From :func:`labelvalue.decide`.
-
-    Returns
-    -------
-    str
-        Lines of at most 80 columns.
-
-    Examples
-    --------
-    >>> import labelvalue as lv
-    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=2000, measure=False)
-    >>> lv.report.decision_text(decision).partition(":")[0]
-    'Buy now'
-    """
-    numbers, sheet = plan_numbers(decision), Sheet()
-    sheet.write("".join(text for text, _ in decision_parts(numbers)), numbers["reservation"])
-    bought = sorted((row for row in numbers[names.GAIN] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
-    if bought:
-        sheet.write("")
-        sheet.lay(bought_rows(bought[:NAMED]))
-        sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []))
-    sheet.write(*otherwise_text(numbers))
-    unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
-    if numbers["rules"]:
-        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
-    sheet.write(*(f"Note: {note}" for note in decision.notes if note.startswith(KEPT)))
-    return sheet.text().rstrip()
 
 
 def _mixes(plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
@@ -178,79 +164,6 @@ def _reached(plan: Decision) -> dict[str, Any] | None:
     chance = plan.outcomes[names.TARGET_REACHED].mean(names.SAMPLE)
     now, then = (float(chance.sel({names.PLAN: name})) for name in (names.NOTHING, names.RECOMMENDED))
     return {"error": target.error, "of": target.of, "now": now, "then": then}
-
-
-def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    """Return mean and equal-tailed interval of draws."""
-    lower, upper = draws.quantile(tails(ci_prob), names.SAMPLE).values
-    return {"mean": float(draws.mean()), "lower": float(lower), "upper": float(upper)}
-
-
-def finite(value: Any) -> Any:
-    """Return a value as JSON can hold it: a number that is none becomes ``None``."""
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON can hold them."""
-    return [{str(k): finite(v) for k, v in row.items()} for row in table.to_dict("records")]
-
-
-SHOWN = 8  # rows of a sensitivity that are printed; JSON has all
-
-
-def details_text(details: Mapping[str, Any], unit: str) -> str:
-    """Lay sensitivity, stability, milestones and detection out in 80 columns."""
-    sheet = Sheet()
-    sheet.write(f"Where to look first: expected net benefit ({unit}) with each low and high", "")
-    table = Rows(["what"], ["low", "high", "share of variance"])
-    for row in details["sensitivity"][:SHOWN]:
-        share = "" if row["first_order"] is None else f"{100 * row['first_order']:.0f} %"
-        table.add_row(row["what"], significant(row["low"]), significant(row["high"]), share)
-    sheet.lay(table)
-    if (every := len(details["sensitivity"])) > SHOWN:
-        sheet.write(f"{SHOWN} of {every} inputs; --json has all.")
-    if details["slices_left_out"]:
-        sheet.write(f"The gains of {details['slices_left_out']:,} more slices, which vary least, are no inputs here.")
-    stability = details["stability"]
-    rows = stability["rows"]
-    trusted = [row for row in rows if row["advice"] != REFIT]
-    changed = [f"{row['change']} {row['what']}" for row in trusted if row["changes"]]
-    said = f"the advice changes in {len(changed)} of {len(trusted)} perturbations of data and priors;"
-    sheet.write("", f"Stability: {said}")
-    again = sum(row["advice"] == REFITTED for row in rows)
-    untold = f"; {len(rows) - len(trusted)} of {len(rows)} cannot be told" if len(trusted) < len(rows) else ""
-    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.{not_perturbed(stability)}")
-    sheet.write(*(f"- changes with: {name}" for name in changed))
-    if details["milestones"]:
-        sheet.write("", "Batch by batch: go on if the mean error has dropped by at least that much", "")
-        table = Rows([], ["step", names.LABELS, names.COST, "error", "low", "high", "go if", "P(go)", "P(false stop)"])
-        for row in details["milestones"]:
-            error = [f"{row[key]:.4f}" for key in (names.ERROR, "low", "high")]
-            rule = ["", "", ""]
-            if row["p_go"] is not None:
-                go = "always" if row["p_go"] == 1 else "never" if row["p_go"] == 0 else f"{row['go_if_gain']:.4f}"
-                rule = [go, f"{row['p_go']:.2f}", f"{row['false_stop']:.2f}"]
-            table.add_row(str(row["step"]), f"{row[names.LABELS]:,}", significant(row[names.COST]), *error, *rule)
-        sheet.lay(table)
-    if details["detection"]:
-        sheet.write("", "Would the evaluation sets at hand show the gain? Items needed for 80 %", "")
-        table = Rows([names.SLICE], ["P(detected)", "items", "needed"])
-        for row in details["detection"]:
-            needed = "more than trainings allow" if row["trials_needed"] is None else f"{row['trials_needed']:,.0f}"
-            items = "" if row[names.TRIALS] is None else f"{row[names.TRIALS]:,.0f}"
-            table.add_row(row[names.SLICE], f"{row['p_detected']:.2f}", items, needed)
-        sheet.lay(table)
-    if details["stress"]:
-        sheet.write("", "If new labels are wrong, as many as is plausible (95 %): errors and rules", "")
-        table = Rows(["wrong labels"], ["share", "mean error", "worst slice", "net benefit", "rules"])
-        for row in details["stress"]:
-            errors = [f"{row[names.ERROR]:.4f}", f"{row['worst']:.4f} {row['worst_slice']}"]
-            share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
-            table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
-        sheet.lay(table)
-    return sheet.text()
 
 
 INNER = 0.5
@@ -383,3 +296,129 @@ def _safe(payload: Mapping[str, Any]) -> str:
     """JSON that no name can break out of, wherever in a page it stands."""
     text = json.dumps(payload, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+DRIVERS = 2  # inputs that are named as what makes a bad or a good case
+NOTICED = 0.3  # standard deviations by which an input must lie off its mean in a case to be named
+
+
+def decision_numbers(
+    plan: Decision, *, ci_prob: float = 0.9, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Collect everything that the page says of a plan."""
+    case = plan.case
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    inputs, alternative = uncertain_inputs(plan), alternative_outcomes(plan)
+    gain = (own[names.GAIN] * volumes(plan.fit, case.value)).sum(names.SLICE)
+    if details is None:
+        details = detail_numbers(plan, ci_prob=ci_prob, inputs=inputs, alternative=alternative)
+    known = worth_of_knowing(plan, inputs, alternative)
+    return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
+        "planned": _planned(own, plan, ci_prob),
+        "today": _today(plan, ci_prob),
+        "kept_together": _together(plan),
+        "scenarios": _scenarios(plan, gain, inputs),
+        "regret": regret_numbers(plan) if case.scenarios else [],
+        "stated": [one.name for one in case.scenarios],
+        "ladder": ladder_rows(plan, ci_prob=ci_prob),
+        "cost_parts": cost_rows(plan, ci_prob=ci_prob),
+        "varied": records(vary_case(plan)),
+        "information": known | {"rows": records(pd.DataFrame(known["rows"]))},
+        "learner": case.learner,
+        "what_if": what_if_numbers(plan, ci_prob=ci_prob),
+        "offers": offer_numbers(plan, ci_prob=ci_prob),
+        "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
+        "label_quality": quality_numbers(plan, ci_prob=ci_prob),
+    }
+
+
+def detail_numbers(
+    plan: Decision,
+    *,
+    ci_prob: float = 0.9,
+    refit: bool | Refits = False,
+    inputs: Mapping[str, xr.DataArray] | None = None,
+    alternative: xr.Dataset | None = None,
+) -> dict[str, Any]:
+    """Collect what a plan hangs on and how it is carried out; ``refit`` fits again where re-weighting fails."""
+    inputs = uncertain_inputs(plan) if inputs is None else inputs
+    alternative = alternative_outcomes(plan) if alternative is None else alternative
+    refit = Refits() if refit is True else refit  # both tables ask for the same changes of the priors
+    stress = stressed(plan)
+    sensitive, stable = swings(plan, inputs, stress, refit=refit), stability_of(plan, alternative, refit=refit)
+    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    return {
+        "sensitivity": records(sensitive),
+        "unexplained": sensitive.attrs["unexplained"],
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
+        "stability": {**{key: plain(stable.attrs[key]) for key in ("index", "left_out")}, "rows": records(stable)},
+        "milestones": records(steps),
+        "detection": records(detection(plan)),
+        "stress": stress_numbers(plan, stress),
+    }
+
+
+def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
+    """The error of each slice after the plan, where it buys any labels."""
+    rows = []
+    for name, labels in plan.labels.items():
+        if labels:
+            error = own[names.ERROR].sel({names.SLICE: name})
+            rows.append({names.SLICE: name, names.LABELS: labels} | spread(error, ci_prob))
+    return rows
+
+
+def _today(plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
+    """The error of each slice now, by the learners of the case."""
+    now = error_now(plan.fit, plan.case)
+    return [{names.SLICE: n, names.ERROR_NOW: spread(now.sel({names.SLICE: n}), ci_prob)} for n in plan.labels]
+
+
+def _together(plan: Decision) -> float | None:
+    kept = all_kept(plan.fit, plan.case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
+    return None if kept is None else float(kept.mean())
+
+
+def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Means over whole draws of the worst tenth, the middle and the best tenth, and what sets them apart."""
+    net = plan.outcomes[names.NET_BENEFIT]
+    against = plan.outcomes.assign(
+        {
+            names.NET_BENEFIT: net - net.sel({names.PLAN: names.NOTHING}, drop=True),
+            "mean_gain": gain.reset_coords(drop=True),
+            **{f"input/{name}": draws for name, draws in inputs.items()},
+        }
+    )
+    sets = scenario_sets(against, names.RECOMMENDED)
+    rows = []
+    for scenario in sets[names.SCENARIO].values:
+        at = sets.sel({names.SCENARIO: scenario})
+        own = at.sel({names.PLAN: names.RECOMMENDED})
+        rows.append(
+            {names.SCENARIO: str(scenario), names.PROBABILITY: float(at[names.PROBABILITY])}
+            | {key: float(own[key]) for key in (names.NET_BENEFIT, names.VALUE, names.COST, names.DAYS)}
+            | {"mean_gain": float(at["mean_gain"]), names.P_BEST: float(own[names.P_BEST])}
+            | {"drivers": _drivers(at, inputs)}
+        )
+    return rows
+
+
+def regret_numbers(plan: Decision) -> list[dict[str, Any]]:
+    """What each plan falls short of the best one, draw by draw, in bad, middling and good draws and in all."""
+    net = plan.outcomes[names.NET_BENEFIT]
+    short = plan.outcomes[[names.NET_BENEFIT, names.LABELS]].assign({REGRET: net.max(names.PLAN) - net})
+    regret = scenario_sets(short, names.RECOMMENDED)[REGRET].transpose(names.PLAN, names.SCENARIO)
+    table = pd.DataFrame(regret.values, columns=regret[names.SCENARIO].values.tolist())
+    table.insert(0, names.PLAN, regret[names.PLAN].values)
+    table["all"] = short[REGRET].mean(names.SAMPLE).values
+    return records(table.sort_values("all", kind="stable"))
+
+
+def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Inputs that lie farthest off their means in a set of draws."""
+    found: list[dict[str, Any]] = []
+    for name, draws in inputs.items():
+        off = float((at[f"input/{name}"] - draws.mean()) / draws.std())
+        if abs(off) >= NOTICED:
+            found.append({"what": name, "off": off, MEAN: float(at[f"input/{name}"]), "usual": float(draws.mean())})
+    return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]

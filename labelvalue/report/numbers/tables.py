@@ -10,6 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
 INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"  # ends of the narrower of two intervals, in tables for plots
@@ -101,16 +102,15 @@ def _table(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> pd.DataFrame:
     others = [d for d in draws.dims if d not in (*names.SAMPLE, *curve)]
     for dim in curve:
         draws = draws.isel({dim: np.argsort(draws[dim].values.astype(str), kind="stable")})
-    cells = [*curve, *others]
-    draws = draws.transpose(*names.SAMPLE, *cells)
-    columns = _labels(draws, cells) | {
-        n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob, mcse=mcse).items()
-    }
-    like = draws.isel({d: 0 for d in names.SAMPLE}, drop=True)
-    if names.DOUBLINGS in draws.coords:
-        columns[names.DOUBLINGS] = _spread(draws[names.DOUBLINGS], like)
-    table = pd.DataFrame(columns)
-    table[names.FLAGS] = _flags(draws, like, columns.get(names.DOUBLINGS))
+    cells = [*curve, *map(str, others)]
+    columns = _numbers(draws, ci_prob, mcse=mcse)
+    columns |= {name: draws[name] for name in (names.DOUBLINGS, names.FLAGS) if name in draws.coords}
+    data = xr.Dataset({name: values.reset_coords(drop=True) for name, values in columns.items()})
+    table = (data if cells else data.expand_dims("cell")).to_dataframe(dim_order=cells or ["cell"]).reset_index()
+    table = table[[*cells, *data.data_vars]]
+    own = table[names.FLAGS].astype(str) if names.FLAGS in table else [""] * len(table)
+    far = map(beyond, table[names.DOUBLINGS]) if names.DOUBLINGS in table else [""] * len(table)
+    table[names.FLAGS] = ["; ".join(filter(None, pair)) for pair in zip(own, far, strict=True)]
     table.attrs = {
         names.CI_KIND: CI_KIND,
         names.CI_PROB: float(ci_prob),
@@ -190,25 +190,6 @@ def _numbers_of_labels_needed(draws: xr.DataArray, ci_prob: float) -> dict[str, 
     }
 
 
-def _labels(draws: xr.DataArray, cells: list) -> dict[str, np.ndarray]:
-    """Columns that say which cell a row is."""
-    shape = tuple(draws.sizes[d] for d in cells)
-    index = np.indices(shape).reshape(len(cells), -1) if cells else np.zeros((0, 1), dtype=int)
-    return {str(d): draws[d].values[index[i]] for i, d in enumerate(cells)}
-
-
-def _spread(values: xr.DataArray, like: xr.DataArray) -> np.ndarray:
-    return values.broadcast_like(like).transpose(*like.dims).values.ravel()
-
-
-def _flags(draws: xr.DataArray, like: xr.DataArray, doublings: np.ndarray | None) -> list[str]:
-    """Flags of the slice, and of the distance of each row."""
-    rows = max(like.size, 1)
-    own = _spread(draws[names.FLAGS], like) if names.FLAGS in draws.coords else [""] * rows
-    far = [""] * rows if doublings is None else [beyond(d) for d in doublings]
-    return ["; ".join(filter(None, pair)) for pair in zip(map(str, own), far, strict=True)]
-
-
 def plain(value: Any) -> Any:
     """Turn numbers and texts, nested as they may be, into values that JSON holds."""
     if isinstance(value, dict):
@@ -222,6 +203,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value if value is None else str(value)
+
+
+def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Return mean and equal-tailed interval of draws."""
+    lower, upper = draws.quantile(tails(ci_prob), names.SAMPLE).values
+    return {MEAN: float(draws.mean()), LOWER: float(lower), UPPER: float(upper)}
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON can hold them."""
+    return plain(table.to_dict("records"))
 
 
 SHOWN = 4

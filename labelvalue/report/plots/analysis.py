@@ -3,10 +3,10 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from importlib.util import find_spec
+from contextlib import contextmanager
 from typing import Any
 
+import arviz_base as azb
 import arviz_plots as azp
 import arviz_stats as azs
 import numpy as np
@@ -63,6 +63,11 @@ def _say_prior(tree: xr.DataTree) -> str:
     )
 
 
+def _say_khat(fit: Fit) -> str:
+    k = _left_out(fit).pareto_k
+    return f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"
+
+
 def _say_psense(fit: Fit) -> str:
     tree = sensitivity_tree(fit)
     parts = []
@@ -78,7 +83,7 @@ def _sensitivity(tree: xr.DataTree, name: str) -> xr.DataArray:
         return azs.psense(tree, var_names=[name], group="prior")[name]
 
 
-def _prior(fit: Fit, var_names: Sequence[str] | None, backend: str) -> Any:
+def _prior(fit: Fit, var_names: Sequence[str] | None) -> Any:
     tree = arviz_tree(fit)
     known = [str(n) for n in tree["prior"].data_vars]
     shown = list(var_names) if var_names is not None else known
@@ -88,12 +93,10 @@ def _prior(fit: Fit, var_names: Sequence[str] | None, backend: str) -> Any:
                 f"{name!r} has no prior of its own, but follows from others. Fix: one of {', '.join(known)}."
             )
     rows = -(-len(shown) // 4)
-    return azp.plot_prior_posterior(
-        tree, var_names=shown, kind="kde", backend=backend, col_wrap=4, figure_kwargs=style.paper(rows, backend)
-    )
+    return azp.plot_prior_posterior(tree, var_names=shown, kind="kde", col_wrap=4, figure_kwargs=style.paper(rows))
 
 
-def _psense(fit: Fit, var_names: Sequence[str], backend: str) -> Any:
+def _psense(fit: Fit, var_names: Sequence[str]) -> Any:
     tree = sensitivity_tree(fit)
     first = _sensitivity(tree, var_names[0])
     coords = {}
@@ -109,8 +112,7 @@ def _psense(fit: Fit, var_names: Sequence[str], backend: str) -> Any:
             var_names=list(var_names),
             coords=coords,
             kind="ecdf",
-            backend=backend,
-            figure_kwargs=style.paper(rows, backend),
+            figure_kwargs=style.paper(rows),
         )
 
 
@@ -145,16 +147,12 @@ READINGS = {
     "khat": "Points above 0.7 are runs that the fit leans on so much that leaving them out cannot be judged without "
     "fitting again.",
 }  # plots by name, and what to look for in each
-BACKENDS = {"matplotlib": (), "plotly": ("plotly", "webcolors"), "bokeh": ("bokeh",), "none": ()}
-"""What draws, and the packages that it needs beside those that labelvalue comes with."""
 COLUMNS = 4  # panels in a row
 FALSE_ALARM = 0.01  # probability that a rank plot of chains that agree has a mark in any panel
 LEAST_RANKED = 20  # draws of a chain that a rank plot keeps
 
 
-def plot_diagnostics(
-    fit: Fit, kind: str = "rank", *, var_names: Sequence[str] | None = None, backend: str = "matplotlib"
-) -> Any:
+def plot_diagnostics(fit: Fit, kind: str = "rank", *, var_names: Sequence[str] | None = None) -> Any:
     """Draw one of ArviZ's plots of a fit.
 
     Parameters
@@ -167,8 +165,6 @@ def plot_diagnostics(
         Variables of the posterior; the group-level parameters by default (for ``forest`` and ``psense`` the
         elasticities of the slices, for ``psense`` of the six that hang on the prior most). ``energy``, ``ppc``,
         ``loo_pit`` and ``khat`` are of the fit as a whole.
-    backend : {"matplotlib", "plotly", "bokeh", "none"}
-        What draws; any but matplotlib must be installed (``pip install 'labelvalue[plotly]'``).
 
     Returns
     -------
@@ -178,8 +174,7 @@ def plot_diagnostics(
     Raises
     ------
     ValueError
-        If there is no such kind, variable or backend, the backend is not installed, or the fit lacks what the plot
-        needs.
+        If there is no such kind or variable, or the fit lacks what the plot needs.
 
     See Also
     --------
@@ -196,12 +191,11 @@ def plot_diagnostics(
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> type(plot_diagnostics(fake_fit(seed=1), "energy", backend="none")).__name__
+    >>> type(plot_diagnostics(fake_fit(seed=1), "energy")).__name__
     'PlotCollection'
     """
     if kind not in READINGS:
         raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, READINGS)} Fix: one of {', '.join(READINGS)}.")
-    _check_backend(backend)
     shown = list(var_names) if var_names is not None else _usual(fit, kind)
     unknown = [name for name in shown if name not in fit.posterior]
     if unknown:
@@ -212,46 +206,34 @@ def plot_diagnostics(
         raise ValueError("the fit has no energies of its sampler. Fix: look at 'rank' or 'trace' instead.")
     panels = sum(one.size for one in fit.posterior[shown].isel({names.CHAIN: 0, names.DRAW: 0}).data_vars.values())
     grid, two = (
-        {"col_wrap": COLUMNS, "figure_kwargs": style.paper(-(-panels // COLUMNS), backend)},
-        style.paper(2, backend),
+        {"col_wrap": COLUMNS, "figure_kwargs": style.paper(-(-panels // COLUMNS))},
+        style.paper(2),
     )
     draw: dict[str, Callable[[], Any]] = {
-        "rank": lambda: _rank(fit.posterior[shown], panels, backend, **grid),
-        "trace": lambda: azp.plot_trace(fit.tree, var_names=shown, backend=backend, **grid),
-        "energy": lambda: azp.plot_energy(fit.tree, backend=backend, figure_kwargs=two),
-        "pair": lambda: azp.plot_pair(fit.tree, var_names=shown[:4], backend=backend),
+        "rank": lambda: _rank(fit.posterior[shown], panels, **grid),
+        "trace": lambda: azp.plot_trace(fit.tree, var_names=shown, **grid),
+        "energy": lambda: azp.plot_energy(fit.tree, figure_kwargs=two),
+        "pair": lambda: azp.plot_pair(fit.tree, var_names=shown[:4]),
         "forest": lambda: azp.plot_forest(
-            fit.tree, var_names=shown, combined=True, ci_kind=CI_KIND, ci_probs=(0.5, 0.9), backend=backend
+            fit.tree, var_names=shown, combined=True, ci_kind=CI_KIND, ci_probs=(0.5, 0.9)
         ),
         "khat": lambda: azp.plot_khat(
-            _left_out(fit), hline_values=[WORST_K], visuals={"hlines": True}, backend=backend, figure_kwargs=two
+            _left_out(fit), hline_values=[WORST_K], visuals={"hlines": True}, figure_kwargs=two
         ),
-        "ppc": lambda: azp.plot_ppc_dist(
-            arviz_tree(fit), kind="kde", backend=backend, visuals={"title": CELLS}, figure_kwargs=two
-        ),
-        "loo_pit": lambda: azp.plot_loo_pit(arviz_tree(fit), backend=backend, figure_kwargs=two),
-        "prior": lambda: _prior(fit, var_names, backend),
-        "psense": lambda: _psense(fit, var_names or [names.ELASTICITY], backend),
+        "ppc": lambda: azp.plot_ppc_dist(arviz_tree(fit), kind="kde", visuals={"title": CELLS}, figure_kwargs=two),
+        "loo_pit": lambda: azp.plot_loo_pit(arviz_tree(fit), figure_kwargs=two),
+        "prior": lambda: _prior(fit, var_names),
+        "psense": lambda: _psense(fit, var_names or [names.ELASTICITY]),
     }
-    with style.look() if backend == "matplotlib" else nullcontext(), _told_by_the_reading():
+    with style.look(), azb.rc_context({"plot.backend": "matplotlib"}), _told_by_the_reading():
         return draw[kind]()
 
 
-def _check_backend(backend: str) -> None:
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r}. Fix: one of {', '.join(BACKENDS)}.")
-    if missing := [package for package in BACKENDS[backend] if find_spec(package) is None]:
-        raise ValueError(
-            f"{' and '.join(missing)} not installed, which the backend {backend!r} needs. "
-            f"Fix: pip install {' '.join(missing)}, or leave the backend out."
-        )
-
-
-def _rank(draws: xr.Dataset, panels: int, backend: str, **grid: Any) -> Any:
+def _rank(draws: xr.Dataset, panels: int, **grid: Any) -> Any:
     """Plot ranks, with marks in one panel of all by chance; matplotlib's show no p-value."""
     marked = 1 - FALSE_ALARM / panels
-    drawn = azp.plot_rank(_unrelated(draws), backend=backend, envelope_prob=marked, **grid)
-    for axes in drawn.viz["figure"].item().axes if backend == "matplotlib" else ():
+    drawn = azp.plot_rank(_unrelated(draws), envelope_prob=marked, **grid)
+    for axes in drawn.viz["figure"].item().axes:
         for text in [*axes.texts]:
             text.remove()
     return drawn
@@ -368,10 +350,6 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
         "loo_pit": lambda: _say_loo_pit(arviz_tree(fit)),
         "prior": lambda: _say_prior(arviz_tree(fit)),
         "psense": lambda: _say_psense(fit),
-        "khat": lambda: _say_khat(_left_out(fit).pareto_k),
+        "khat": lambda: _say_khat(fit),
     }
     return f"{READINGS[kind]} Here: {here[kind]()}."
-
-
-def _say_khat(k: xr.DataArray) -> str:
-    return f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"

@@ -304,7 +304,7 @@ def _legend(table: pd.DataFrame, planned: bool, all_used: bool) -> list[Any]:
     return entries
 
 
-SIZES = 41
+SIZES, SAMPLES, SINGLE = 41, 2000, 12  # of a curve; curves that the bands are made of; curves that are drawn
 PRIOR_REACH = 3  # doublings that are shown on either side of the reference size, where labels are not given
 OWN, YOURS = "the model's own priors", "with the priors given"
 
@@ -317,9 +317,6 @@ def plot_prior(
     labels: Sequence[float] | None = None,
     runs: xr.Dataset | None = None,
     ci_probs: tuple[float, float] = (0.5, 0.9),
-    curves: int = 12,
-    samples: int = 2000,
-    random_seed: int = 0,
 ) -> Figure:
     """Plot the learning curves that the priors imply for one slice, with bands and some single curves.
 
@@ -340,12 +337,6 @@ def plot_prior(
         Runs table that says on what scale errors are; without it they lie between 0 and 1.
     ci_probs : tuple of two floats
         Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
-    curves : int
-        Single curves to draw, ≥ 0.
-    samples : int
-        Curves that the bands are made of, ≥ 1.
-    random_seed : int
-        Seed.
 
     Returns
     -------
@@ -359,7 +350,7 @@ def plot_prior(
 
     Examples
     --------
-    >>> len(plot_prior(reference_labels=1000, samples=100).axes)
+    >>> len(plot_prior(reference_labels=1000).axes)
     1
     """
     inner, outer = sorted(ci_probs)
@@ -374,20 +365,14 @@ def plot_prior(
     asked = {OWN: None, YOURS: priors} if priors else {OWN: None}
     drawn = {
         title: draw_from_prior(
-            model,
-            changed,
-            labels=sizes.tolist(),
-            reference_labels=reference_labels,
-            runs=runs,
-            samples=samples,
-            random_seed=random_seed,
+            model, changed, labels=sizes.tolist(), reference_labels=reference_labels, runs=runs, samples=SAMPLES
         )
         for title, changed in asked.items()
     }
-    return _draw(drawn, reference_labels, (inner, outer), curves)
+    return _draw(drawn, reference_labels, (inner, outer))
 
 
-def _draw(drawn: Mapping[str, xr.DataArray], reference: float, probs: tuple[float, float], curves: int) -> Figure:
+def _draw(drawn: Mapping[str, xr.DataArray], reference: float, probs: tuple[float, float]) -> Figure:
     every = [draws.quantile(tails(probs[1]), names.DRAW) for draws in drawn.values()]
     low, high = min(float(q.min()) for q in every) / 1.15, max(float(q.max()) for q in every) * 1.15
     with style.look():
@@ -399,11 +384,11 @@ def _draw(drawn: Mapping[str, xr.DataArray], reference: float, probs: tuple[floa
             ),
             x_label="labels of the slice",
             y_label="error (lower is better)",
-            handles=_prior_legend(probs, curves),
+            handles=_prior_legend(probs),
             height=2.6,
         )
         for ax, draws in zip(axes, drawn.values(), strict=True):
-            _prior_panel(ax, draws, reference, probs, curves, (low, high))
+            _prior_panel(ax, draws, reference, probs, (low, high))
     return figure
 
 
@@ -412,7 +397,6 @@ def _prior_panel(
     draws: xr.DataArray,
     reference: float,
     probs: tuple[float, float],
-    curves: int,
     limits: tuple[float, float],
 ) -> None:
     x = draws[names.LABELS].values
@@ -422,18 +406,16 @@ def _prior_panel(
     log_axis(ax, "y", *limits, ticks=4, labels=False)
     ax.fill_between(x, bands[0], bands[4], color=style.OUTER, lw=0, zorder=1, gid="outer")
     ax.fill_between(x, bands[1], bands[3], color=style.INNER, lw=0, zorder=2, gid="inner")
-    for one in draws.values[:curves]:
+    for one in draws.values[:SINGLE]:
         ax.plot(x, one, color=style.QUIET, lw=0.6, alpha=0.8, zorder=3, gid="curve")
     ax.plot(x, bands[2], color=style.LINE, lw=1.6, zorder=4, gid="median")
     ax.axvline(reference, color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=5)
 
 
-def _prior_legend(probs: tuple[float, float], curves: int) -> list[Any]:
-    entries: list[Any] = [
+def _prior_legend(probs: tuple[float, float]) -> list[Any]:
+    return [
         Line2D([], [], color=style.LINE, lw=1.6, label="median"),
         *style.interval_entries(probs, "prior"),
         Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="reference size"),
+        Line2D([], [], color=style.QUIET, lw=0.6, label="single curves drawn"),
     ]
-    if curves > 0:
-        entries.append(Line2D([], [], color=style.QUIET, lw=0.6, label="single curves drawn"))
-    return entries

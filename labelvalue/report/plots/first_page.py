@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,18 +13,63 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.case.costs import learner_names
 from labelvalue.decisions.sensitivity.offers import AS_PLANNED, EVENLY
 from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, log_axis, money
+from labelvalue.report.words.wording import decimals
 
+ROWS = 10  # slices of the picture; it says how many more there are
+TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase", MEASURE: "If decided now"}
 WIDE = 5.2  # inches of a picture: two stand side by side, and one on a phone is still read
 TEXT, TITLE = 12.0, 12.5
 LINE = 0.235  # height of a line of that text, in inches
 REACH = 2.5  # typical intervals that the axis of gains holds; a wider one ends in an arrow, so that it flattens none
 PAST = 1.4  # times the largest mean that it holds in any case
+
+
+def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out the picture of slices: labels bought, error today, gain; if nothing is bought, gains at a ``budget``."""
+    plan = numbers[names.PLAN]
+    if plan is not None and plan["plan"]["total"]:
+        now = {row[names.SLICE]: row for row in plan["today"]}
+        rows = [_row(row[names.SLICE], now[row[names.SLICE]], row, "low", "high") for row in plan[names.GAIN]]
+        return _shown(rows, None) | {"title": TITLES[plan["verdict"]]}
+    compared = numbers["decision"]["by_learner"]
+    if numbers["decision"]["status"] != "published" or not compared:
+        return _shown([], None)
+    budget, several = compared[0][names.BUDGET], len(numbers["learners"]) > 1
+    rows = []
+    for row in numbers["slices"] if plan is None else _of_learners(numbers, plan["learner"]):
+        gain = next(g for g in row["gains"] if g[names.BUDGET] == budget)
+        title = f"{row[names.SLICE]} · {row[names.LEARNER]}" if several and plan is None else row[names.SLICE]
+        rows.append(_row(title, row, {names.GAIN: gain[MEAN], **gain, names.LABELS: 0}, LOWER, UPPER))
+    return _shown(rows, budget)
+
+
+def _of_learners(numbers: Mapping[str, Any], learner: Any) -> list[Mapping[str, Any]]:
+    """The row of each slice under the learner that decides, of several under the one with the lowest error now."""
+    wanted = learner_names(learner) if learner else numbers["learners"][:1]
+    rows = [row for row in numbers["slices"] if row.get(names.LEARNER) in (None, *wanted)]
+    lowest = {row[names.SLICE]: row for row in sorted(rows, key=lambda row: -row[names.ERROR_NOW][MEAN])}
+    return [row for row in rows if lowest[row[names.SLICE]] is row]
+
+
+def _row(title: str, now: Mapping[str, Any], gain: Mapping[str, Any], low: str, high: str) -> dict[str, Any]:
+    error = now[names.ERROR_NOW]
+    found = {names.SLICE: title, names.LABELS: gain[names.LABELS], names.GAIN: gain[names.GAIN]}
+    found |= {LOWER: gain[low], UPPER: gain[high]}
+    return found | {names.ERROR_NOW: error[MEAN], "width": error[UPPER] - error[LOWER]}
+
+
+def _shown(rows: list[dict[str, Any]], budget: int | None) -> dict[str, Any]:
+    rest = rows[ROWS:] if len(rows) > ROWS + 1 else []
+    shown = rows[: len(rows) - len(rest)]
+    found = {"rows": shown, names.BUDGET: budget, "digits": decimals(row["width"] for row in rows)}
+    return found | {"more": len(rest), "more_labels": sum(row[names.LABELS] for row in rest)}
 
 
 def draw_purchase(found: Mapping[str, Any]) -> Figure:
@@ -195,27 +240,36 @@ def verdict_of(row: Mapping[str, Any]) -> str:
     return row["advice"] or "no case" if row["verdict"] == "ok" else str(row["verdict"])
 
 
-def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[str] = ()) -> Figure:
+class Panel(NamedTuple):
+    """A panel of the picture over time; it is there where a batch has the key, or always where it names none."""
+
+    title: str
+    about: str
+    key: str
+    draw: Callable[[Axes, Sequence[Mapping[str, Any]]], None]
+
+
+def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[Panel] = ()) -> Figure:
     """Draw a project's batches, rows of ``assets``, in those of :data:`PANELS` that have something to show."""
     if not rows:
         raise input_error("no batch yet", "add one with 'labelvalue add DIR RUNS'")
-    shown = [(title, draw) for title, draw in shown_panels(rows) if not of or title in of]
+    shown = [panel for panel in shown_panels(rows) if not of or panel in of]
     unit = style.literal(next((row[names.UNIT] for row in rows if row[names.UNIT]), "money"))
-    heads = [0.26 + LINE * (1 + bool(_ABOUT[title])) for title, _ in shown]
-    highs = [0.36 * len(_known_verdicts(rows)) + 0.2 if draw is _verdicts else HIGH for _, draw in shown]
+    heads = [0.26 + LINE * (1 + bool(panel.about)) for panel in shown]
+    highs = [0.36 * len(_known_verdicts(rows)) + 0.2 if panel.draw is _verdicts else HIGH for panel in shown]
     foot = 0.66
     total = sum(heads) + sum(highs) + foot
     with style.look():
         figure = style.Picture(figsize=(WIDE, total))
         top = total
-        for (title, draw), head, high in zip(shown, heads, highs, strict=True):
-            text = title.format(unit=unit)
+        for panel, head, high in zip(shown, heads, highs, strict=True):
+            text = panel.title.format(unit=unit)
             figure.text(0.06 / WIDE, (top - 0.2) / total, text, size=TITLE, weight="bold", va="top")
-            about, y = _ABOUT[title], (top - 0.22 - LINE) / total
-            figure.text(0.06 / WIDE, y, about, size=TEXT, va="top", color=style.QUIET)
+            y = (top - 0.22 - LINE) / total
+            figure.text(0.06 / WIDE, y, panel.about, size=TEXT, va="top", color=style.QUIET)
             top -= head + high
             ax = figure.add_axes((LEFT / WIDE, top / total, (WIDE - LEFT - 0.12) / WIDE, (high - 0.08) / total))
-            draw(ax, rows)
+            panel.draw(ax, rows)
             ax.set_xlim(-0.6, len(rows) - 0.4)
             ax.set_xticks([])
             ax.tick_params(labelsize=TEXT, length=3)
@@ -256,12 +310,10 @@ def draw_projects(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def shown_panels(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Callable[..., None]]]:
-    """Return the panels that have something to show, by title."""
-    keys = {GAINS: LOWER, BIAS: names.BIAS, DRIFT: "surprise", LABELS: names.LABELS, MONEY: names.COST}
+def shown_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Return the panels that have something to show."""
     told: list[dict[str, Any]] = [{**row, **(row["forecast"] or {})} for row in rows]
-    there = {title for title, key in keys.items() if any(row.get(key) is not None for row in told)} | {VERDICT}
-    return [(title, draw) for title, draw in PANELS.items() if title in there]
+    return [one for one in PANELS if not one.key or any(row.get(one.key) is not None for row in told)]
 
 
 def _name_batches(ax: Axes, batches: Sequence[str]) -> None:
@@ -348,22 +400,12 @@ def _verdicts(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     ax.grid(axis="y", color=style.GRID, lw=0.6)
 
 
-GAINS, BIAS, DRIFT = "Gain promised and delivered", "Bias of forecasts", "Chance of such a surprise"
-LABELS, MONEY, VERDICT = "Labels so far", "Spent so far ({unit})", "Verdict after the batch"
-PANELS: Mapping[str, Callable[[Axes, Sequence[Mapping[str, Any]]], None]] = {
-    GAINS: _gains_by_batch,
-    BIAS: _bias,
-    DRIFT: _drift,
-    LABELS: _so_far(names.LABELS),
-    MONEY: _so_far(names.COST),
-    VERDICT: _verdicts,
-}  # panels by title, from the top
-FORECASTS, SPENDING = (GAINS, BIAS, DRIFT), (LABELS, MONEY, VERDICT)  # those that stand beside each other on a page
-_ABOUT = {
-    GAINS: "bars hold 50 and 90 %, line: the mean; dots: what came",
-    BIAS: "forecast less measured error; bars: 90 % widths",
-    DRIFT: "below the dashed line a fit is called for",
-    LABELS: "dark: those of the batch",
-    MONEY: "dark: what the batch cost",
-    VERDICT: "",
-}
+PANELS = (
+    Panel("Gain promised and delivered", "bars: 50 and 90 %; line: the mean; dots: what came", LOWER, _gains_by_batch),
+    Panel("Bias of forecasts", "forecast less measured error; bars: 90 % widths", names.BIAS, _bias),
+    Panel("Chance of such a surprise", "below the dashed line a fit is called for", "surprise", _drift),
+    Panel("Labels so far", "dark: those of the batch", names.LABELS, _so_far(names.LABELS)),
+    Panel("Spent so far ({unit})", "dark: what the batch cost", names.COST, _so_far(names.COST)),
+    Panel("Verdict after the batch", "", "", _verdicts),
+)  # from the top
+FORECASTS, SPENDING = PANELS[:3], PANELS[3:]  # those that stand beside each other on a page

@@ -15,7 +15,8 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.sensitivity.offers import AS_PLANNED, EVENLY
 from labelvalue.decisions.sensitivity.tornado import EVIDENCE, INPUT, SETTING
-from labelvalue.numerals import significant, tails
+from labelvalue.numerals import significant
+from labelvalue.report.numbers.alternatives import frontier_entries
 from labelvalue.report.numbers.plan import inner_prob, ladder_rows, plan_numbers
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
@@ -61,39 +62,6 @@ def plot_frontier(frontier: xr.Dataset) -> Figure:
     attrs = frontier.attrs
     item = f" and {attrs['item_price']:g} an item" if attrs["item_price"] else ""
     return draw_frontiers(frontier_entries(frontier), f"what {attrs['money']:g} buy at {attrs['price']:g} a vote{item}")
-
-
-def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[str, Any]]:
-    """Lay a frontier out as plain numbers, slice by slice."""
-    sample = names.SAMPLE
-    found = []
-    for name in frontier[names.SLICE].values.astype(str).tolist():
-        own = frontier.sel({names.SLICE: name})
-        low, high = own[names.GAIN].quantile(tails(ci_prob), sample).values
-        surface = own["surface"].transpose(names.VOTES, names.BUDGET)
-        columns = {
-            names.VOTES: own[names.VOTES].values.tolist(),
-            names.LABELS: own[names.LABELS].values.tolist(),
-            names.GAIN: own[names.GAIN].mean(sample).values.tolist(),
-            "lower": low.tolist(),
-            "upper": high.tolist(),
-            names.P_BEST: own[names.P_BEST].values.tolist(),
-            "chosen": (own[names.VOTES] == own["votes_chosen"]).values.tolist(),
-        }
-        found.append(
-            {
-                names.SLICE: name,
-                "money": frontier.attrs["money"],
-                "price": frontier.attrs["price"],
-                "rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
-                "surface": {
-                    names.LABELS: surface[names.BUDGET].values.tolist(),
-                    names.VOTES: surface[names.VOTES].values.tolist(),
-                    names.GAIN: surface.values.tolist(),
-                },
-            }
-        )
-    return found
 
 
 def draw_frontiers(entries: Sequence[Mapping[str, Any]], buys: str, *, foot: bool = True) -> Figure:

@@ -49,9 +49,9 @@ class Picture(Figure):
         return content.getvalue()
 
 
-def paper(rows: int, backend: str = "matplotlib") -> dict[str, Any]:
+def paper(rows: int) -> dict[str, Any]:
     """Size a figure of ArviZ's so that titles and axes of neighbours keep apart."""
-    return {"figsize": (WIDTH, 0.4 + 1.6 * rows), "layout": "constrained"} if backend == "matplotlib" else {}
+    return {"figsize": (WIDTH, 0.4 + 1.6 * rows), "layout": "constrained"}
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 import functools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import xarray as xr
@@ -18,16 +19,14 @@ from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.learners_and_suites import on_suite
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
-from labelvalue.report.numbers.alternatives import strategy_parts
-from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
+from labelvalue.report.numbers.exports import existing, save_figures, write_tables
 from labelvalue.report.numbers.numbers import collect
-from labelvalue.report.numbers.plan import inner_prob
+from labelvalue.report.numbers.plan import inner_prob, panel
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots.curves import caption
-from labelvalue.report.plots.first_page import cut_rows, verdict_of
+from labelvalue.report.plots.first_page import cut_rows, purchase_rows, verdict_of
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION, IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
-from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
     curve_images,
@@ -44,23 +43,18 @@ from labelvalue.report.render.images import (
 from labelvalue.report.words import wording
 from labelvalue.report.words.assumptions import CASE_SOURCE, grouped
 from labelvalue.report.words.checks import COMMAND, FLAG_MEANINGS
-from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
+from labelvalue.report.words.doubts import errors_today, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
 from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole
 
 on_page = functools.partial(visible, keep="\n")  # text on a page: hidden characters are written out, lines stay
+NAME = re.compile("(?<=“)([^“”]*)(?=”)")
 ROOM = 84  # characters of intervals that fit side by side in a row of the table
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-READERS = (
-    ("For the analyst", ("words", "over-time", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
-    ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
-)  # who finds what behind the first page; a section that is named for nobody is the statistician's
-SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
-"""Sections that a function prepares."""
 ACROSS = 4  # budgets side by side in one table; more go into a further one
 
 
@@ -143,7 +137,7 @@ def write_report(
         text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
         write_whole(Path(numbers), text.encode("utf-8"))
     if tables is not None:
-        write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
+        write_tables(found, tables)
     if place is not None:
         save_figures(figures(of, found, gain, sharp=True), place)
     if pdf is not None:
@@ -203,21 +197,69 @@ def templates(*packages: str) -> jinja2.Environment:
         "verdict_of": verdict_of,
         "percent": wording.percent,
         "visible": on_page,
+        "pieces": pieces,
         "spoken": wording.spoken,
     }
     return environment
 
 
+ANALYST, STATISTICIAN = READERS = ("For the analyst", "For the statistician")
+
+
+class Section(NamedTuple):
+    """A section of the page: its template's name, and what that shows, from the page's numbers; if nothing, it goes."""
+
+    id: str
+    title: str
+    reader: str
+    prepare: Callable[[Mapping[str, Any]], Any]
+
+
+def _always(_: Mapping[str, Any]) -> Any:
+    return True
+
+
+def _drawn(numbers: Mapping[str, Any]) -> Any:
+    return numbers["verdict"] != "refused"
+
+
+def _plan(numbers: Mapping[str, Any]) -> Any:
+    return numbers[names.PLAN]
+
+
+def _over_time(numbers: Mapping[str, Any]) -> Any:
+    told = [numbers[key] for key in ("scorecard", "widths", "carried")]
+    return any(told) or bool(numbers["remarks"][names.BATCH])
+
+
+SECTIONS = [
+    Section("words", "Words used here", ANALYST, lambda numbers: numbers["decision"]["status"] == "published"),
+    Section("over-time", "Batch by batch: promised, delivered, spent", ANALYST, _over_time),
+    Section("plan", "The plan in full, and why", ANALYST, _plan),
+    Section("slices", "Slice by slice", ANALYST, _always),
+    Section("gains", "Gain and impact", ANALYST, _drawn),
+    Section("money", "Money", ANALYST, _plan),
+    Section("what-if", "What if?", ANALYST, lambda numbers: _plan(numbers) and panel(_plan(numbers))),
+    Section("quality", "Label quality", ANALYST, lambda numbers: _plan(numbers) and _plan(numbers)["label_quality"]),
+    Section("limits", "Assumptions and limitations", ANALYST, _always),
+    Section("curves", "Learning curves", STATISTICIAN, _drawn),
+    Section("risk", "Risk", STATISTICIAN, _plan),
+    Section("diagnostics", "Trust: backtest, diagnostics", STATISTICIAN, _always),
+    Section("provenance", "Provenance", STATISTICIAN, _always),
+]  # a row each, in the order in which they stand
+
+
 def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     """Fill the page's template."""
     digits, plan = _digits(numbers), numbers[names.PLAN]
-    shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
-    readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
+    prepared = {section.id: section.prepare(numbers) for section in SECTIONS}
+    there = [section for section in SECTIONS if prepared[section.id]]
     source = next(
         (str(row["source"]) for row in numbers["assumptions"] if str(row["source"]).startswith(CASE_SOURCE)), ""
     )
     source = source.partition(";")[0].partition(":")[0]
-    number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
+    readers = [(who, [section for section in there if section.reader == who]) for who in READERS]
+    number_of = {section.id: place for place, section in enumerate((s for _, own in readers for s in own), 1)}
     return (
         templates()
         .get_template("report.html.j2")
@@ -225,9 +267,6 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             n=numbers,
             figures=drawn,
             digits=digits,
-            sentence=wording.sentence,
-            comparison=wording.comparison,
-            strategy_parts=strategy_parts,
             tight=_is_tight(numbers, digits),
             flag_meanings=FLAG_MEANINGS,
             validated=VALIDATED_DOUBLINGS,
@@ -244,31 +283,11 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             case_source=source,
             assumed=grouped(numbers["assumptions"]),
             sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
-            **shown,
+            prepared=prepared,
+            what_if=prepared["what-if"],
             budget_groups=_groups(_told_budgets(numbers)),
         )
     )
-
-
-def _readers(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections that are there, anchor and title, by who looks for them."""
-    drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
-    every = {
-        "words": ("Words used here", numbers["decision"]["status"] == "published"),
-        "plan": ("The plan in full, and why", decided),
-        "slices": ("Slice by slice", True),
-        "gains": ("Gain and impact", drawn),
-        "money": ("Money", decided),
-        "limits": ("Assumptions and limitations", True),
-        "curves": ("Learning curves", drawn),
-        "risk": ("Risk", decided),
-        "diagnostics": ("Trust: backtest, diagnostics", True),
-        "provenance": ("Provenance", True),
-    }
-    titles = {id: title for id, (title, there) in every.items() if there}
-    titles |= {name.replace("_", "-"): (SECTIONS[name].__doc__ or name).split("\n")[0].rstrip(".") for name in shown}
-    named = [(who, [(id, titles.pop(id)) for id in ids if id in titles]) for who, ids in READERS]
-    return [*named[:-1], (named[-1][0], [*named[-1][1], *titles.items()])]
 
 
 def _first(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,6 +313,11 @@ def _groups(budgets: list[int]) -> list[list[int]]:
     tables = max(-(-len(budgets) // ACROSS), 1)
     size = -(-len(budgets) // tables)
     return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
+
+
+def pieces(sentence: str) -> list[str]:
+    """Cut a sentence before and after the names in it, which stand between quotation marks: every second is a name."""
+    return NAME.split(on_page(sentence))
 
 
 def moment(text: str) -> str:

@@ -37,10 +37,10 @@ from labelvalue.report.plots.first_page import (
     draw_projects,
     draw_purchase,
     draw_worth,
+    purchase_rows,
 )
 from labelvalue.report.plots.gains import draw_gains, draw_impacts, gain_table, impact_table
 from labelvalue.report.plots.plan import draw_frontiers, draw_money, draw_tornado
-from labelvalue.report.words.first_page import purchase_rows
 from labelvalue.storage import write_whole
 
 PANELS, ROWS = 16, 50
@@ -123,7 +123,7 @@ def over_time_images(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Draw the batches of a project: how forecasts did, where there were any, and what was spent and advised."""
     forecast = [FORECASTS] if any(row["forecast"] for row in rows) else []
     for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
-        alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
+        alt = f"{'; '.join(panel.title for panel in panels)}: of {len(rows)} batches; the table below has the numbers."
         yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""))
 
 

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,9 +12,24 @@ from rich.table import Table
 from rich.text import Text
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.outcomes.portfolio import KEPT
+from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.numerals import counted, endless, estimated, significant
+from labelvalue.numerals import endless, estimated, significant
 from labelvalue.printing import WIDTH, visible, wrapped
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.words.verdicts import (
+    NAMED,
+    UNPUBLISHED,
+    cheapest_text,
+    decision_sentence,
+    not_perturbed,
+    otherwise_text,
+    reached_text,
+    waits_text,
+    weights_text,
+)
 
 INTERVALS = {"eti": "equal-tailed"}
 NUMBERS = ("mean", "lower", "upper")
@@ -25,7 +40,6 @@ BACKTEST_MEANING = (
     "bias is forecast minus measured error. Brier scores the probability of a gain. Numbers in names of rules: "
     "doublings looked back on."
 )
-UNPUBLISHED = "No decision is published; by its forecasts alone it would be:"
 SAID = {
     "ok": "The fit converged, and the model fits the runs.",
     "flagged": "FLAGGED: read these results with care; no decision is published.",
@@ -36,12 +50,14 @@ SAID = {
 class Rows(Table):
     """A table of texts, which give way and go on below, and of numbers, which do not; cells hide nothing."""
 
-    def __init__(self, texts: Sequence[str], numbers: Sequence[str]):
+    def __init__(self, texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]] = ()):
         super().__init__(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for title in texts:
             self.add_column(title, overflow="fold")
         for title in numbers:
             self.add_column(title, justify="right", no_wrap=True)
+        for row in rows:
+            self.add_row(*row)
 
     def add_row(self, *cells: Any, **how: Any) -> None:
         """Add a row of texts."""
@@ -120,12 +136,12 @@ def needed_text(table: pd.DataFrame) -> str:
     """Lay out in 80 columns how many labels slices need for an error, and how probably none are enough."""
     several = names.LEARNER in table and len(set(table[names.LEARNER])) > 1
     texts = [names.SLICE, *([names.LEARNER] if several else [])]
-    shown = Rows(texts, ["labels needed", "lower", "upper", "P(never)"])
+    rows = []
     for row in table.to_dict(orient="records"):
-        ends = ("never" if math.isinf(row[key]) else f"{row[key]:,.0f}" for key in ("median", "lower", "upper"))
-        shown.add_row(*(str(row[key]) for key in texts), *ends, f"{row['p_never']:.2f}")
+        ends = ("never" if math.isinf(row[key]) else f"{row[key]:,.0f}" for key in ENDS)
+        rows.append([*(str(row[key]) for key in texts), *ends, f"{row['p_never']:.2f}"])
     sheet, share = Sheet(), f"{100 * float(table.attrs[names.CI_PROB]):g}"
-    sheet.lay(shown)
+    sheet.lay(Rows(texts, ["labels needed", "lower", "upper", "P(never)"], rows))
     sheet.write(
         "",
         f"labels needed: of the slice in all, not in addition, until its expected error is {table[names.TARGET][0]:g}, "
@@ -194,8 +210,6 @@ def _meaning(table: pd.DataFrame) -> str:
     )
 
 
-AIMS = {"mean": "mean error", "worst": "error of the worst slice", "gap": "gap between slices"}
-"""What a target is about, in words."""
 ENDS = ("median", "lower", "upper")
 STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}  # a rule's state in a word
 
@@ -281,78 +295,121 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         f"Other mix    {row['change']}: mean gain {row['mean']:.4f} ({share}: {row['lower']:.4f} to {row['upper']:.4f})"
         for row in numbers["mixes"]
     ]
-    if aim := _reached(numbers):
+    if aim := reached_text(numbers):
         lines.append(f"Target       {aim}")
     if days["upper"] > 0:
         lines.append(f"Last label   in {significant(days['mean'])} days{within(days)}")
     return lines
 
 
-def _reached(numbers: Mapping[str, Any]) -> str:
-    """Say how probably the target of the case is reached, now and with the plan; nothing where it has none."""
-    if (aim := numbers[names.TARGET_REACHED]) is None:
-        return ""
-    return f"{AIMS[aim['of']]} ≤ {aim['error']:g}: P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
-
-
-def target_text(numbers: Mapping[str, Any]) -> str:
-    """Say what becomes of the case's target with the plan, and the cheapest plan for it; nothing where it has none."""
-    near = "" if numbers["cheapest"] is None else f" {cheapest_text(numbers['cheapest'])}"
-    return f"{_reached(numbers)} with the plan.{near}" if numbers[names.TARGET_REACHED] is not None else ""
-
-
-NAMED = 5  # slices that a sentence names; it says how many more there are
-
-
-def cheapest_text(found: Mapping[str, Any]) -> str:
-    """Say with which labels a target is reached for the least money, or how near one comes."""
-    bought = sorted((row for row in found["rows"] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
-    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in bought[:NAMED])
-    labels += f" and more in {counted(len(bought) - NAMED, 'other slice')}" if len(bought) > NAMED else ""
-    lead = "The cheapest plan for" if found["found"] else "No plan reaches"
-    also = "" if found["found"] else "; the nearest"
-    reached = f"P(reached) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
-    money = f"{significant(found[names.COST])} {found[names.UNIT]}"
-    return f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
-
-
-def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say which plan has the best score at which weights of the risk."""
-    best: dict[str, list[str]] = {}
-    for row in rows:
-        best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
-    said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
-    other = any(row["own"] and row["best"] != names.RECOMMENDED for row in rows)
-    decides = " The score orders plans and decides nothing: the verdict goes by the case's appetite for risk."
-    return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
-
-
-def waits_text(numbers: Mapping[str, Any]) -> str:
-    """Say which plan the candidate ``waiting`` is; nothing where there is none."""
-    if not (told := numbers[names.WAITING]):
-        return ""
-    known = "the plan that is best once it is known which changes come" if told["learnt"] else "the plan"
-    return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
-
-
-def otherwise_text(numbers: Mapping[str, Any]) -> list[str]:
-    """Say what the next best candidate, waiting and doing nothing would bring, where each is a candidate."""
-    others = [row for row in numbers["plans"] if row[names.PLAN] != names.RECOMMENDED]
-    told = others[:1] + [row for row in others[1:] if row[names.PLAN] in (names.WAITING, names.NOTHING)]
-    said = ", ".join(f"{row[names.PLAN]} {estimated(row['enb'], row[names.MCSE])}" for row in told)
-    return [f"Instead (ENB, {numbers[names.UNIT]}): {said}"] if said else []
-
-
 def _candidates(numbers: Mapping[str, Any]) -> Rows:
     """Lay out every candidate with its price, what it is worth and how probably it is the best."""
     aimed = numbers[names.TARGET_REACHED] is not None
-    table = Rows(
-        [names.PLAN],
-        [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)", *(["P(target)"] if aimed else [])],
-    )
+    heads = [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)", *(["P(target)"] if aimed else [])]
+    rows = []
     for row in numbers["plans"]:
         enb = estimated(row["enb"], row[names.MCSE])
         money = [significant(row[names.COST]), enb, *(significant(row[key]) for key in (names.MCSE, "cvar"))]
         chances = [f"{row[key]:.2f}" for key in (names.P_BEST, *(["p_target"] if aimed else []))]
-        table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, *chances)
-    return table
+        rows.append([row[names.PLAN], f"{row[names.LABELS]:,}", *money, *chances])
+    return Rows([names.PLAN], heads, rows)
+
+
+def decision_text(decision: Decision) -> str:
+    """Say a decision in a dozen lines: what to do, what is bought and brings, what else there was, how the rules stand.
+
+    It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
+
+    Parameters
+    ----------
+    decision : Decision
+        From :func:`labelvalue.decide`.
+
+    Returns
+    -------
+    str
+        Lines of at most 80 columns.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=2000, measure=False)
+    >>> lv.report.decision_text(decision).partition(":")[0]
+    'Buy now'
+    """
+    numbers, sheet = plan_numbers(decision), Sheet()
+    sheet.write(decision_sentence(numbers), numbers["reservation"])
+    bought = sorted((row for row in numbers[names.GAIN] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
+    if bought:
+        sheet.write("")
+        sheet.lay(bought_rows(bought[:NAMED]))
+        sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []))
+    sheet.write(*otherwise_text(numbers))
+    unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
+    if numbers["rules"]:
+        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
+    sheet.write(*(f"Note: {note}" for note in decision.notes if note.startswith(KEPT)))
+    return sheet.text().rstrip()
+
+
+SHOWN = 8  # rows of a sensitivity that are printed; JSON has all
+
+
+def details_text(details: Mapping[str, Any], unit: str) -> str:
+    """Lay sensitivity, stability, milestones and detection out in 80 columns."""
+    sheet, inputs = Sheet(), details["sensitivity"]
+    sheet.write(f"Where to look first: expected net benefit ({unit}) with each low and high", "")
+    shares = ["" if row["first_order"] is None else f"{100 * row['first_order']:.0f} %" for row in inputs]
+    rows = [
+        [row["what"], significant(row["low"]), significant(row["high"]), share]
+        for row, share in zip(inputs, shares, strict=True)
+    ]
+    sheet.lay(Rows(["what"], ["low", "high", "share of variance"], rows[:SHOWN]))
+    if len(rows) > SHOWN:
+        sheet.write(f"{SHOWN} of {len(rows)} inputs; --json has all.")
+    if details["slices_left_out"]:
+        sheet.write(f"The gains of {details['slices_left_out']:,} more slices, which vary least, are no inputs here.")
+    stability = details["stability"]
+    rows = stability["rows"]
+    trusted = [row for row in rows if row["advice"] != REFIT]
+    changed = [f"{row['change']} {row['what']}" for row in trusted if row["changes"]]
+    said = f"the advice changes in {len(changed)} of {len(trusted)} perturbations of data and priors;"
+    sheet.write("", f"Stability: {said}")
+    again = sum(row["advice"] == REFITTED for row in rows)
+    untold = f"; {len(rows) - len(trusted)} of {len(rows)} cannot be told" if len(trusted) < len(rows) else ""
+    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.{not_perturbed(stability)}")
+    sheet.write(*(f"- changes with: {name}" for name in changed))
+    if details["milestones"]:
+        sheet.write("", "Batch by batch: go on if the mean error has dropped by at least that much", "")
+        heads = ["step", names.LABELS, names.COST, "error", "low", "high", "go if", "P(go)", "P(false stop)"]
+        sheet.lay(Rows([], heads, map(_milestone, details["milestones"])))
+    if details["detection"]:
+        sheet.write("", "Would the evaluation sets at hand show the gain? Items needed for 80 %", "")
+        sheet.lay(Rows([names.SLICE], ["P(detected)", "items", "needed"], map(_detected, details["detection"])))
+    if details["stress"]:
+        sheet.write("", "If new labels are wrong, as many as is plausible (95 %): errors and rules", "")
+        heads = ["share", "mean error", "worst slice", "net benefit", "rules"]
+        sheet.lay(Rows(["wrong labels"], heads, map(_stressed, details["stress"])))
+    return sheet.text()
+
+
+def _milestone(row: Mapping[str, Any]) -> list[str]:
+    rule = ["", "", ""]
+    if row["p_go"] is not None:
+        go = "always" if row["p_go"] == 1 else "never" if row["p_go"] == 0 else f"{row['go_if_gain']:.4f}"
+        rule = [go, f"{row['p_go']:.2f}", f"{row['false_stop']:.2f}"]
+    error = [f"{row[key]:.4f}" for key in (names.ERROR, "low", "high")]
+    return [str(row["step"]), f"{row[names.LABELS]:,}", significant(row[names.COST]), *error, *rule]
+
+
+def _detected(row: Mapping[str, Any]) -> list[str]:
+    needed = "more than trainings allow" if row["trials_needed"] is None else f"{row['trials_needed']:,.0f}"
+    items = "" if row[names.TRIALS] is None else f"{row[names.TRIALS]:,.0f}"
+    return [row[names.SLICE], f"{row['p_detected']:.2f}", items, needed]
+
+
+def _stressed(row: Mapping[str, Any]) -> list[str]:
+    errors = [f"{row[names.ERROR]:.4f}", f"{row['worst']:.4f} {row['worst_slice']}"]
+    share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
+    return [row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]]]

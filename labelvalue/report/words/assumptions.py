@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
-from labelvalue.report.words.first_page import along
+from labelvalue.report.words.doubts import Limit, along
 from labelvalue.report.words.wording import percent, probability, spoken
 
 LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
@@ -59,7 +59,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             "text": spoken(key),
             "value": quantity_text(value),
             "source": source + (f"; reason: {reason}" if reason else "") + _origin(key, case),
-            **_consequences(key, case, plan),
+            **consequences(key, case, plan),
         }
         for key, value, reason in leaves(table)
         if key not in LABELS_OF
@@ -69,7 +69,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             if key == "value.drift" and plan.get("drift"):
                 text, value = plan["drift"][0], names.FROM_RUNS
             row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
-            rows.append(row | _consequences(key, case, plan))
+            rows.append(row | consequences(key, case, plan))
     return rows
 
 
@@ -108,20 +108,17 @@ def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"if_wrong": text, "rows": own} for text, own in found.items()]
 
 
-def _consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
+def consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
     """What follows if a number is another: all of it, and for the page only what it does not say elsewhere."""
-    every, money = consequence(key, case, plan), " ".join(_money(key, plan))
+    decided, money = " ".join(_decided(key, case, plan)), " ".join(_money(key, plan))
+    why, worth = why_untested(key), _worth(key, plan)
+    untested = f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED
     kept = key.startswith(RULE) and bool(plan) and all(row["kept"] for row in plan.get("rules", []))
-    told = KEPT if kept else " ".join(_decided(key, case, plan)) or (money or every)
-    worth = _worth(key, plan)
-    return {"if_wrong": every, DECIDED: told, BRINGS: worth if worth and worth in money else ""}
-
-
-def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
-    """Say what would be decided if a number of the case were another, as far as that was computed."""
-    why = why_untested(key)
-    found = [*_decided(key, case, plan), *_money(key, plan)]
-    return " ".join(found) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+    return {
+        "if_wrong": " ".join(filter(None, (decided, money))) or untested,
+        DECIDED: KEPT if kept else decided or money or untested,
+        BRINGS: worth if worth and worth in money else "",
+    }
 
 
 def why_untested(key: str) -> str:
@@ -130,73 +127,53 @@ def why_untested(key: str) -> str:
 
 
 def _decided(key: str, case: Case, plan: Mapping[str, Any]) -> list[str]:
-    again = [*_again(key, plan)] or [*_varied(key, plan)]
-    return [*again, *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan), *_noise(key, plan)]
-
-
-def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
-    """What is chosen where the number is another, and what the plan as it is would be worth."""
-    rows = [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
-    if rows:
-        whole = " (all of them)" if key != rows[0]["key"] else ""
-        ends = [(row["end"], row[names.LABELS]) for row in rows]
-        yield _two(ends, plan, f"{{}}{whole}")
-
-
-def _noise(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
-    """What the section on label quality says of other shares of wrong labels."""
+    found = [*_elsewhere(key, plan), *_rule(key, plan), *_limit(key, case, plan)]
     if key.partition(".")[0] == names.LABEL_NOISE and plan.get("label_quality"):
-        yield plan["label_quality"]["sentence"]
+        found.append(plan["label_quality"]["sentence"])
+    return found
 
 
-def _again(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
-    """What is decided at half and twice the price or the worth of an error point, from the grid of other decisions."""
-    grid = plan.get("what_if")
-    axes = {"costs.price_per_label": "price", "value.per_error_point": names.VALUE}
+def _varied(key: str, plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Rows in which the number, or the table that it stands in, is another."""
+    return [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
+
+
+def _elsewhere(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What is bought at half and twice a number, where it is another, and where an uncertain one lies low or high."""
+    grid, axes = plan.get("what_if"), {"costs.price_per_label": "price", "value.per_error_point": names.VALUE}
     axis = next((axis for own, axis in axes.items() if key == own or key.startswith(f"{own}.")), None)
-    if grid is None or axis is None or len(grid[axis]) < 2:
-        return
-    line, ends = along(grid, axis), []
-    for factor, word in ((min(line), "÷"), (max(line), "×")):
-        bought = dict(zip(grid["slices"], grid["plans"][line[factor]["plan"]], strict=True))
-        ends.append((f"{word} {max(factor, 1 / factor):g}", bought))
-    whole = " (of all slices)" if key.count(".") > 1 else ""
-    yield _two(ends, plan, f"{{}}{whole}")
-
-
-def _where_it_lies(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
-    """Which of the plans compared is best where an uncertain number lies low, and where it lies high."""
+    if grid is not None and axis is not None and len(grid[axis]) > 1:
+        line, whole = along(grid, axis), " (of all slices)" if key.count(".") > 1 else ""
+        ends = {f"÷ {1 / min(line):g}{whole}": min(line), f"× {max(line):g}{whole}": max(line)}
+        plans = {where: grid["plans"][line[factor]["plan"]] for where, factor in ends.items()}
+        yield _at_ends({where: dict(zip(grid["slices"], one, strict=True)) for where, one in plans.items()}, plan)
+    elif rows := _varied(key, plan):
+        whole = " (all of them)" if key != rows[0]["key"] else ""
+        yield _at_ends({f"{row['end']}{whole}": row[names.LABELS] for row in rows}, plan)
     information = plan.get("information", {"rows": []})
     for row in information["rows"]:
         if row["input"].partition("/")[0] == key and row["moves"] is not None:
-            ends = []
-            for end in ("low", "high"):
-                taken = information["plans"][row["moves"][end][names.PLAN]]
-                ends.append((f"at its {end}est", {name: one[names.LABELS] for name, one in taken.items()}))
-            yield _two(ends, plan, "{}")
+            taken = {end: information["plans"][row["moves"][end][names.PLAN]] for end in ("low", "high")}
+            bought = {f"at its {end}est": {n: o[names.LABELS] for n, o in one.items()} for end, one in taken.items()}
+            yield _at_ends(bought, plan)
 
 
-def _two(ends: Sequence[tuple[str, Mapping[str, int]]], plan: Mapping[str, Any], form: str) -> str:
+def _at_ends(ends: Mapping[str, Mapping[str, int]], plan: Mapping[str, Any]) -> str:
     """What is bought at one end or two, against the plan."""
     own = {name: n for name, n in plan["plan"][names.LABELS].items() if n}
-    said = [_bought({name: n for name, n in bought.items() if n}, own) for _, bought in ends]
-    where = [form.format(end) for end, _ in ends]
-    if len(ends) == 1:
-        return f"{where[0].capitalize()}: {said[0]}."
-    if said[0] == said[1]:
-        return f"{where[0].capitalize()} or {where[1]}: {said[0]}."
-    return f"{where[0].capitalize()}: {said[0]}; {where[1]}: {said[1]}."
+    said: dict[str, list[str]] = {}
+    for where, bought in ends.items():
+        said.setdefault(_bought({name: n for name, n in bought.items() if n}, own), []).append(where)
+    text = "; ".join(f"{' or '.join(places)}: {what}" for what, places in said.items())
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _bought(bought: Mapping[str, int], own: Mapping[str, int]) -> str:
     if bought == own:
         return "the same plan"
-    total, now = sum(bought.values()), sum(own.values())
-    if not total:
-        return "nothing is bought"
-    if total == now:
-        return f"{total:,} labels, split otherwise"
-    return f"{total:,} labels"
+    total = sum(bought.values())
+    otherwise = ", split otherwise" if total == sum(own.values()) else ""
+    return f"{total:,} labels{otherwise}" if total else "nothing is bought"
 
 
 def _rule(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -256,8 +233,7 @@ def _money(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _worth(key: str, plan: Mapping[str, Any]) -> str:
     """What the plan as it is would bring with another number that the sensitivity analysis does not have."""
-    rows = [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
-    return " or ".join(significant(row["enb"]) for row in rows)
+    return " or ".join(significant(row["enb"]) for row in _varied(key, plan))
 
 
 def quantity_text(value: Any) -> str:
@@ -298,10 +274,8 @@ def unsourced(rows: list[dict[str, Any]]) -> list[str]:
     return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
 
 
-def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def unsourced_limits(rows: list[dict[str, Any]]) -> Iterator[Limit]:
     """Warn of assumptions that name no source."""
-    missing = unsourced(rows)
-    if not missing:
-        return []
-    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
-    return [("assumptions", "assumptions without a source", text)]
+    if missing := unsourced(rows):
+        text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
+        yield "assumptions", "assumptions without a source", text

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,15 @@ from labelvalue.forecast.backtesting.trust import (
     trusted_distance,
 )
 from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
-from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.drift import drift_rate
 from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, gain_over_learners, step_value
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
 from labelvalue.numerals import counted, significant, tails
 from labelvalue.problems import InputError
-from labelvalue.report.numbers.plan import records
-from labelvalue.report.numbers.tables import plain
+from labelvalue.report.numbers.tables import plain, records
+from labelvalue.report.words.doubts import Limit
 from labelvalue.report.words.wording import percent, probability
 
 DRAWS = 400
@@ -37,9 +38,7 @@ DISAGREES = "disagrees"
 def second_opinion(fit: Fit, gain: xr.DataArray, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Hold gains against those of a clustered bootstrap."""
     budgets = [int(b) for b in gain[names.BUDGET].values if b > 0]
-    curves = 1
-    for dim in curve_dims(fit):
-        curves *= fit.position.sizes[dim]
+    curves = fit.position[names.LABELS_NOW].size
     none: dict[str, Any] = {"rows": [], "draws": DRAWS}
     if not budgets:
         return none | {"sentence": "No budget above 0 was asked for, so there is no gain to compare."}
@@ -54,15 +53,11 @@ def second_opinion(fit: Fit, gain: xr.DataArray, *, ci_prob: float = 0.9) -> dic
     return {"sentence": table.attrs["sentence"], "rows": records(table), "draws": DRAWS}
 
 
-def disagreement_limits(opinion: dict[str, Any] | None) -> list[tuple[str, str, str]]:
+def disagreement_limits(opinion: dict[str, Any] | None) -> Iterator[Limit]:
     """Say that two opinions differ, as a limitation."""
-    if opinion is None or not any(row[DISAGREES] for row in opinion["rows"]):
-        return []
-    text = (
-        f"{opinion['sentence']} There priors, pooling or the noise model decide the gain, or the bootstrap's curve "
-        "does not fit."
-    )
-    return [("second-opinion", "another method says otherwise", text)]
+    if opinion is not None and any(row[DISAGREES] for row in opinion["rows"]):
+        text = "There priors, pooling or the noise model decide the gain, or the bootstrap's curve does not fit."
+        yield "second-opinion", "another method says otherwise", f"{opinion['sentence']} {text}"
 
 
 COMMAND = "labelvalue fit RUNS --out FIT.nc"  # what attaches a backtest to a fit
@@ -132,23 +127,11 @@ def checks(fit: Fit) -> list[dict[str, Any]]:
         gate = "ess" if name.startswith("ess") else name
         strict, loose = float(getattr(OK, gate)), float(getattr(FLAGGED, gate))
 
-        def holds(limit: float, value: float = value, sign: str = sign) -> bool:
-            return value <= limit if sign == "≤" else value >= limit
-
-        passed = "ok" if holds(strict) else "flagged" if holds(loose) else "refused"
-        found.append(
-            {
-                "name": name,
-                "title": title,
-                "meaning": meaning,
-                "value": value,
-                "sign": sign,
-                "ok": strict,
-                "flagged": loose,
-                "passed": passed,
-                "shown": [_shown(v, digits) for v in (value, strict, loose)],
-            }
-        )
+        better = operator.le if sign == "≤" else operator.ge
+        passed = "ok" if better(value, strict) else "flagged" if better(value, loose) else "refused"
+        row = {"name": name, "title": title, "meaning": meaning, "value": value, "sign": sign, "ok": strict}
+        shown = [_shown(v, digits) for v in (value, strict, loose)]
+        found.append(row | {"flagged": loose, "passed": passed, "shown": shown})
     return found
 
 
@@ -170,104 +153,68 @@ def flagged_slices(fit: Fit) -> dict[str, list[str]]:
 def limitations(
     fit: Fit,
     far: list[tuple[str, int, float]],
-    decided: list[tuple[str, str, str]] | None = None,
-    assumed: Sequence[tuple[str, str, str]] = (),
-    *,
+    decided: Iterable[Limit] | None = None,
+    assumed: Iterable[Limit] = (),
     ci_prob: float = 0.9,
-) -> list[dict[str, Any]]:
-    """Generate the assumptions and limitations that hold for this fit."""
-    found: list[tuple[str, str, str]] = []
-    if fit.diagnostics.verdict != "ok":
-        why = "; ".join(fit.diagnostics.reasons)
-        text = f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."
-        found.append(("verdict", f"fit {fit.diagnostics.verdict}", text))
-    for flag, slices in flagged_slices(fit).items():
-        meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
-        found.append((f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
-    if far:
-        worst = max(far, key=lambda f: f[2])
-        text = (
-            f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; "
-            f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings."
-        )
-        found.append(("distance", names.BEYOND_VALIDATED, text))
-    found += _discounted(fit)
-    notes = fit.settings.get(names.NOTES, [])
-    found += [("note", "note from the data or the fit", str(note)) for note in notes]
-    if fit.backtest is None:
-        text = (
-            "Whether forecasts made from part of these runs come true on the rest was not checked. "
-            f"To check it: {COMMAND}."
-        )
-        found.append((names.BACKTEST, "not backtested", text))
-    standing = _standing(fit, ci_prob)
+) -> list[dict[str, str]]:
+    """Generate the assumptions and limitations that hold for this fit, those of a case and a decision among them."""
+    found = [*_found(fit, far), *assumed, *(decided or ()), *_standing(fit, ci_prob)]
     if decided is None:
         text = "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs."
-        standing.append(("weights", "slices weigh the same", text))
-    return [
-        {"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *assumed, *(decided or []), *standing]
-    ]
+        found.append(("weights", "slices weigh the same", text))
+    return [dict(zip(("check", "topic", "text"), limit, strict=True)) for limit in found]
 
 
-def _discounted(fit: Fit) -> list[tuple[str, str, str]]:
-    """Which batches the fit was told to give less weight."""
-    if names.WEIGHT not in fit.runs:
-        return []
-    weight = fit.runs[names.WEIGHT].values
-    batches = fit.runs[names.BATCH].values.astype(str)
-    shares = {name: float(weight[batches == name].min()) for name in sorted({*batches[weight < 1.0].tolist()})}
-    said = ", ".join(f"{name} ({share:g})" for name, share in shares.items())
-    text = f"Runs of these batches count for only a share of their likelihood, as was asked for: {said}."
-    return [("discount", "old runs count for less", text)]
+def _found(fit: Fit, far: list[tuple[str, int, float]]) -> Iterator[Limit]:
+    """What the checks of the fit found."""
+    verdict = fit.diagnostics.verdict
+    if verdict != "ok":
+        text = f"{VERDICT_MEANINGS[verdict]} Reasons: {'; '.join(fit.diagnostics.reasons)}."
+        yield "verdict", f"fit {verdict}", text
+    for flag, slices in flagged_slices(fit).items():
+        meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
+        yield f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."
+    if far:
+        name, budget, doublings = max(far, key=lambda f: f[2])
+        where = f"the farthest is slice {name} at +{budget:,} labels, {doublings:.1f} doublings."
+        text = f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; {where}"
+        yield "distance", names.BEYOND_VALIDATED, text
+    if names.WEIGHT in fit.runs:
+        weight, batches = fit.runs[names.WEIGHT].values, fit.runs[names.BATCH].values.astype(str)
+        told = sorted({*batches[weight < 1.0].tolist()})
+        said = ", ".join(f"{name} ({float(weight[batches == name].min()):g})" for name in told)
+        text = f"Runs of these batches count for only a share of their likelihood, as was asked for: {said}."
+        yield "discount", "old runs count for less", text
+    for note in fit.settings.get(names.NOTES, []):
+        yield "note", "note from the data or the fit", str(note)
+    if fit.backtest is None:
+        text = "Whether forecasts made from part of these runs come true on the rest was not checked."
+        yield names.BACKTEST, "not backtested", f"{text} To check it: {COMMAND}."
 
 
-def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
+def _standing(fit: Fit, ci_prob: float) -> Iterator[Limit]:
     """Assumptions that hold for every fit of this kind."""
-    other = bool((fit.position[names.OTHER_LABELS_NOW] > 0).any())
-    sizes = int(np.min(fit.position[names.SIZES].values))
-    standing = [
-        (
-            "curve",
-            "learning curve",
-            f"Errors follow the model '{fit.model.name}', give or take a discrepancy that grows with the distance from "
-            "the data.",
-        ),
-        (
-            "data-distribution",
-            "more of the same",
-            "New labels are drawn and labelled as the old ones were; the slice itself is unchanged.",
-        ),
-        (
-            "evaluation",
-            "the same evaluation",
-            "Gains are drops in expected error on evaluation sets like those of the runs, not in other uses. What a "
-            "single new training would show scatters more (observed gain).",
-        ),
-        (
-            "pooling",
-            "borrowing strength",
-            "Slices with few runs are pulled towards the rest through group-level priors; the slice measured least has "
-            f"{counted(sizes, 'distinct size')}.",
-        ),
-    ]
+    text = "give or take a discrepancy that grows with the distance from the data."
+    yield "curve", "learning curve", f"Errors follow the model '{fit.model.name}', {text}"
+    text = "New labels are drawn and labelled as the old ones were; the slice itself is unchanged."
+    yield "data-distribution", "more of the same", text
+    text = "Gains are drops in expected error on evaluation sets like those of the runs, not in other uses."
+    more = "What a single new training would show scatters more (observed gain)."
+    yield "evaluation", "the same evaluation", f"{text} {more}"
+    sizes = counted(int(np.min(fit.position[names.SIZES].values)), "distinct size")
+    text = "Slices with few runs are pulled towards the rest through group-level priors; the slice measured least has "
+    yield "pooling", "borrowing strength", f"{text}{sizes}."
     if fit.diagnostics.verdict != "refused":
-        standing.append(("drift", "doing nothing", _drift(fit, ci_prob)))
-    if other:
-        standing.append(
-            (
-                "one-at-a-time",
-                "one slice at a time",
-                "A gain counts labels of one slice while the others keep what they have; gains of several slices do "
-                "not add up.",
-            )
-        )
-    return standing
+        yield "drift", "doing nothing", _drift(fit, ci_prob)
+    if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
+        text = "A gain counts labels of one slice while the others keep what they have"
+        yield "one-at-a-time", "one slice at a time", f"{text}; gains of several slices do not add up."
 
 
 def _drift(fit: Fit, ci_prob: float) -> str:
     """What is taken of errors that move with time, and where that comes from."""
     rate = drift_rate(fit)
-    ends = np.quantile(rate.mean(names.SLICE), [(1.0 - ci_prob) / 2.0, (1.0 + ci_prob) / 2.0])
+    ends = np.quantile(rate.mean(names.SLICE), tails(ci_prob))
     low, high = (percent(float(np.expm1(end))) for end in ends)
     said = rate.attrs[names.NOTES].splitlines()[0].partition(" Fix:")[0].removesuffix(".")
     return (
@@ -300,14 +247,14 @@ def step_sentences(fit: Fit, gain: xr.DataArray, budget: int | None, first: str,
     return said
 
 
-def hidden_limits(gain: xr.DataArray | None, budget: int | None) -> list[tuple[str, str, str]]:
+def hidden_limits(gain: xr.DataArray | None, budget: int | None) -> Iterator[Limit]:
     """Say that an average over learners hides the best of them, as a limitation, where it does."""
     if gain is None or names.LEARNER not in gain.dims or not budget:
-        return []
+        return
     own = gain.sel({names.BUDGET: budget}, drop=True).reset_coords(drop=True).mean(names.SLICE)
     found = gain_over_learners(own)
     if not bool(found["hidden"]):
-        return []
+        return
     each = own.mean(names.SAMPLE)
     best = str(each[names.LEARNER].values[int(each.argmax(names.LEARNER))])
     text = (
@@ -316,7 +263,7 @@ def hidden_limits(gain: xr.DataArray | None, budget: int | None) -> list[tuple[s
         f"{significant(float(each.mean()))}; the best gains more than {MUCH_BETTER:g} times the average with "
         f"probability {probability(float(found['p_hidden']))}."
     )
-    return [("learners", "an average over learners hides the best", text)]
+    yield "learners", "an average over learners hides the best", text
 
 
 def _spread(drawn: xr.DataArray, ci_prob: float) -> str:

@@ -45,7 +45,7 @@ class Context:
         How much the runs of old learners (``before``) still say of each new one (``learner``): by slice, the standard
         deviation of its gain ``with`` these runs and ``without`` them, or ``why`` that is not known.
     details : mapping, optional
-        From :func:`labelvalue.report.numbers.planning.detail_numbers`, where they were made with new fits.
+        From :func:`labelvalue.report.numbers.plan.detail_numbers`, where they were made with new fits.
     kept : mapping of str to str
         Where the fit is kept and what it was made with: titles and texts for the section on provenance.
 

@@ -17,17 +17,14 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
-from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_text, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import (
     CLEAR,
-    Part,
     decimals,
     interval,
     likely,
     percent,
     probability,
-    quoted,
     spoken,
 )
 
@@ -105,8 +102,8 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
 
 def p_best(gain: xr.DataArray) -> dict[str, float]:
     """Share of draws in which each slice's gain is the largest."""
-    share = best_of(gain, names.SLICE).mean(names.SAMPLE)
-    return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.values.tolist(), strict=True))
+    shares = best_of(gain, names.SLICE).mean(names.SAMPLE).to_series()
+    return {str(name): float(share) for name, share in shares.items()}
 
 
 def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]:
@@ -144,6 +141,12 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
 
 
 NAMED = 4  # slices that a sentence names; it says how many more there are
+UNPUBLISHED = "No decision is published; by its forecasts alone it would be:"
+AIMS = {
+    "mean": "mean error",
+    "worst": "error of the worst slice",
+    "gap": "gap between slices",
+}  # what a target is about
 VERDICTS = {
     BUY: "Buy now:",
     WAIT: "Wait: buy nothing now.",
@@ -154,59 +157,50 @@ VERDICTS = {
 NOT_WORTH_IT = "No purchase within the limits is worth more than it costs."
 
 
-def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
+def decision_sentence(plan: Mapping[str, Any]) -> str:
     """Put the decision into two sentences: what to do for what money, and what that is expected to bring."""
-    verdict, total, done = plan["verdict"], plan["plan"]["total"], plan["plan"][names.INTERVENTIONS]
+    verdict, some = plan["verdict"], plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
     lead = VERDICTS[verdict] if plan["published"] else f"{UNPUBLISHED} {VERDICTS[verdict]}"
-    brings = f"expected to {_brings(plan)}."
+    reasons, brings = plan["reasons"], f"expected to {_brings(plan)}."
     if verdict == NO_PLAN:
-        return [(f"{lead} {' '.join(plan['reasons'])}", False)]
+        return f"{lead} {' '.join(reasons)}"
     if verdict == MEASURE:
-        now = " Decided now, the plan would be " if total or done else " Decided now, nothing would be bought."
-        first = [(f"{lead} ", False), *_pilot(plan), (now, False)]
-        return [*first, *_bought(plan), (f"; it is {brings}", False)] if total or done else first
-    if not total and not done:
-        none = next((why for why in plan["reasons"] if why.startswith(NONE_CAN_BE_BOUGHT)), None)
-        return [(f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}", False)]
-    if verdict == WAIT and plan["reasons"][0].startswith(names.WAITING):
-        why = plan["reasons"][0].removeprefix(names.WAITING)
-        now = f"{lead} Waiting{why}. Decided now, the plan would be "
-        return [(now, False), *_bought(plan), (f"; it is {brings}", False)]
+        first = f"{lead} {_pilot(plan)} Decided now, "
+        return (
+            f"{first}the plan would be {_bought(plan)}; it is {brings}" if some else f"{first}nothing would be bought."
+        )
+    if not some:
+        none = next((why for why in reasons if why.startswith(NONE_CAN_BE_BOUGHT)), None)
+        return f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}"
+    if verdict == WAIT and reasons[0].startswith(names.WAITING):
+        why = reasons[0].removeprefix(names.WAITING)
+        return f"{lead} Waiting{why}. Decided now, the plan would be {_bought(plan)}; it is {brings}"
     if verdict == WAIT:
-        return [(f"{lead} The best purchase found is ", False), *_bought(plan), (f"; it is {brings}", False)]
-    return [(f"{lead} ", False), *_bought(plan), (f". This is {brings}", False)]
+        return f"{lead} The best purchase found is {_bought(plan)}; it is {brings}"
+    return f"{lead} {_bought(plan)}. This is {brings}"
 
 
-def _pilot(plan: Mapping[str, Any]) -> list[Part]:
+def _pilot(plan: Mapping[str, Any]) -> str:
     pilot, unit = plan["pilot"], plan[names.UNIT]
-    low, high = significant(pilot[LOWER]), significant(pilot[UPPER])
-    return [
-        (f"{pilot['size']:,} {MEASURED[pilot['kind']]} for slice ", False),
-        (str(pilot[names.SLICE]), True),
-        (
-            f", which is worth {significant(pilot[names.ENBS])} {unit} more than deciding now (90 % interval {low} to "
-            f"{high}) and will make another plan look best with probability {pilot['changes']:.2f}.",
-            False,
-        ),
-    ]
+    return (
+        f"{pilot['size']:,} {MEASURED[pilot['kind']]} for slice “{pilot[names.SLICE]}”, which is worth "
+        f"{significant(pilot[names.ENBS])} {unit} more than deciding now (90 % interval {_money(pilot)}) and will make "
+        f"another plan look best with probability {pilot['changes']:.2f}."
+    )
 
 
-def _bought(plan: Mapping[str, Any]) -> list[Part]:
+def _bought(plan: Mapping[str, Any]) -> str:
     unit, cost, total = plan[names.UNIT], plan[names.COST], plan["plan"]["total"]
     done = " and ".join(plan["plan"][names.INTERVENTIONS])
     what = counted(total, "label") if total else "no labels"
-    what = f"{done}, with {what}," if done else what
+    what = f"{f'{done}, with {what},' if done else what} for {significant(cost[MEAN])} {unit}"
     bought = sorted(((n, name) for name, n in plan["plan"][names.LABELS].items() if n), key=lambda one: -one[0])
-    parts: list[Part] = [(f"{what} for {significant(cost[MEAN])} {unit}", False)]
     if len(bought) == 1:
-        return [*parts, (", all in slice ", False), (bought[0][1], True)]
-    rest = sum(labels for labels, _ in bought[NAMED:])
-    for place, (labels, name) in enumerate(bought[:NAMED]):
-        last = place == len(bought) - 1
-        parts += [(": " if place == 0 else " and " if last else ", ", False), (f"{labels:,} for ", False), (name, True)]
-    if rest:
-        parts.append((f" and {rest:,} for {counted(len(bought) - NAMED, 'more slice')}", False))
-    return parts
+        return f"{what}, all in slice “{bought[0][1]}”"
+    said = [f"{labels:,} for “{name}”" for labels, name in bought[:NAMED]]
+    if rest := bought[NAMED:]:
+        said.append(f"{sum(labels for labels, _ in rest):,} for {counted(len(rest), 'more slice')}")
+    return f"{what}: {', '.join(said[:-1])} and {said[-1]}" if said else what
 
 
 def _brings(plan: Mapping[str, Any]) -> str:
@@ -288,11 +282,9 @@ def _money(row: Mapping[str, float]) -> str:
 
 def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the numbers of a decision what is said of them."""
-    pieces = decision_parts(plan)
     return {
         **plan,
-        "sentence": quoted(pieces),
-        "sentence_parts": [list(piece) for piece in pieces],
+        "sentence": decision_sentence(plan),
         "mean_errors": list(mean_errors(plan)),
         "gain_sentence": gain_text(plan),
         "rules_sentence": rules_text(plan),
@@ -357,3 +349,55 @@ def _stays(rows: Sequence[Mapping[str, Any]]) -> str:
     said = "; ".join(f"{' and '.join(leads)}: {what}" for what, leads in by_what.items())
     worst = [row[names.PARETO_K] for row in kept if row[names.PARETO_K] is not None]
     return f"{said} (Pareto k at most {max(worst):.2f})" if worst else said
+
+
+def reached_text(numbers: Mapping[str, Any]) -> str:
+    """Say how probably the target of the case is reached, now and with the plan; nothing where it has none."""
+    if (aim := numbers[names.TARGET_REACHED]) is None:
+        return ""
+    return f"{AIMS[aim['of']]} ≤ {aim['error']:g}: P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
+
+
+def target_text(numbers: Mapping[str, Any]) -> str:
+    """Say what becomes of the case's target with the plan, and the cheapest plan for it; nothing where it has none."""
+    near = "" if numbers["cheapest"] is None else f" {cheapest_text(numbers['cheapest'])}"
+    return f"{reached_text(numbers)} with the plan.{near}" if numbers[names.TARGET_REACHED] is not None else ""
+
+
+def cheapest_text(found: Mapping[str, Any]) -> str:
+    """Say with which labels a target is reached for the least money, or how near one comes."""
+    bought = sorted((row for row in found["rows"] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
+    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in bought[:NAMED])
+    labels += f" and more in {counted(len(bought) - NAMED, 'other slice')}" if len(bought) > NAMED else ""
+    lead = "The cheapest plan for" if found["found"] else "No plan reaches"
+    also = "" if found["found"] else "; the nearest"
+    reached = f"P(reached) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
+    money = f"{significant(found[names.COST])} {found[names.UNIT]}"
+    return f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
+
+
+def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which plan has the best score at which weights of the risk."""
+    best: dict[str, list[str]] = {}
+    for row in rows:
+        best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
+    said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
+    other = any(row["own"] and row["best"] != names.RECOMMENDED for row in rows)
+    decides = " The score orders plans and decides nothing: the verdict goes by the case's appetite for risk."
+    return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
+
+
+def waits_text(numbers: Mapping[str, Any]) -> str:
+    """Say which plan the candidate ``waiting`` is; nothing where there is none."""
+    if not (told := numbers[names.WAITING]):
+        return ""
+    known = "the plan that is best once it is known which changes come" if told["learnt"] else "the plan"
+    return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
+
+
+def otherwise_text(numbers: Mapping[str, Any]) -> list[str]:
+    """Say what the next best candidate, waiting and doing nothing would bring, where each is a candidate."""
+    others = [row for row in numbers["plans"] if row[names.PLAN] != names.RECOMMENDED]
+    told = others[:1] + [row for row in others[1:] if row[names.PLAN] in (names.WAITING, names.NOTHING)]
+    said = ", ".join(f"{row[names.PLAN]} {estimated(row['enb'], row[names.MCSE])}" for row in told)
+    return [f"Instead (ENB, {numbers[names.UNIT]}): {said}"] if said else []

@@ -71,70 +71,42 @@ def spoken(key: str) -> str:
     return f"{section}: {own.replace('_', ' ')}" + (f", {name}" if dot else "")
 
 
-Part = tuple[str, bool]  # a piece of a sentence, and whether it is a name given by the user
-
-
-def quoted(parts: Iterable[Part]) -> str:
-    """Write a sentence with the names in it between quotation marks."""
-    return "".join(f"“{text}”" if is_name else text for text, is_name in parts)
-
-
-def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
+def sentence(said: Mapping[str, Any], ci_prob: float) -> str:
     """Put the decision of one learner into a sentence."""
     digits = decimals([said[UPPER] - said[LOWER]])
     gain = estimated(said[MEAN], said.get(names.MCSE), number(said[MEAN], digits))
-    start: list[Part] = []
-    if said[names.LEARNER] is not None:
-        start = [("With learner ", False), (said[names.LEARNER], True), (", ", False)]
+    start = "" if said[names.LEARNER] is None else f"With learner “{said[names.LEARNER]}”, "
     after = said[names.ERROR_NOW] - said[MEAN]
-    verb = "lower" if said[MEAN] >= 0 else "change"
     labels = f"next {said[names.BUDGET]:,} labels"
-    where = f"the {labels} are worth most in slice "
+    where = f"the {labels} are worth most in slice"
     if said["runner_up"] is None:
-        where = f"the {labels} go to slice "
+        where = f"the {labels} go to slice"
     elif said["tie"]:
-        where = f"it is a tie where the {labels} are worth most. A little ahead is slice "
-    if not start:
-        where = where[0].upper() + where[1:]
-    return [
-        *start,
-        (where, False),
-        (said[names.SLICE], True),
-        (
-            f": {'there ' if said['tie'] else ''}they are expected to {verb} the error from "
-            f"{number(said[names.ERROR_NOW], digits)} to {number(after, digits)}, a gain of "
-            f"{gain} ({percent(ci_prob)} credible interval {interval(said, digits)}; "
-            f"P(gain > 0) {probability(said[P_POSITIVE])}), about {percent(said['share_of_error'])} of the "
-            "error there now.",
-            False,
-        ),
-    ]
+        where = f"it is a tie where the {labels} are worth most. A little ahead is slice"
+    return (
+        f"{start}{where if start else where[0].upper() + where[1:]} “{said[names.SLICE]}”: "
+        f"{'there ' if said['tie'] else ''}they are expected to {'lower' if said[MEAN] >= 0 else 'change'} the error "
+        f"from {number(said[names.ERROR_NOW], digits)} to {number(after, digits)}, a gain of {gain} "
+        f"({percent(ci_prob)} credible interval {interval(said, digits)}; P(gain > 0) "
+        f"{probability(said[P_POSITIVE])}), about {percent(said['share_of_error'])} of the error there now."
+    )
 
 
-def comparison(said: Mapping[str, Any]) -> list[Part]:
+def comparison(said: Mapping[str, Any]) -> str:
     """Say how surely the best slice is told from the others."""
     runner = said["runner_up"]
     if runner is None:
-        return [("There is only one slice, so there is nothing to compare it with.", False)]
-    best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
+        return "There is only one slice, so there is nothing to compare it with."
+    best, next_best = f"“{said[names.SLICE]}”", f"“{runner[names.SLICE]}”"
     chance = f"P(best) {probability(said[names.P_BEST])}"
     ahead = f"its gain is the larger of the two with probability {likely(runner['p_ahead'])}"
     if said["tie"]:
         others = [r for r in said["rivals"] if r[names.P_BEST] >= SHOWN][:3]
-        listed: list[Part] = []
-        for i, rival in enumerate(others):
-            listed += [(", " if i else "; P(best) of others: ", False), (rival[names.SLICE], True)]
-            listed.append((f" {rival[names.P_BEST]:.2f}", False))
-        return [
-            best,
-            (f" has only {chance} and cannot be told apart from the runner-up ", False),
-            next_best,
-            (f": {ahead}", False),
-            *listed,
-            (".", False),
-        ]
+        listed = ", ".join(f"“{rival[names.SLICE]}” {rival[names.P_BEST]:.2f}" for rival in others)
+        also = f"; P(best) of others: {listed}" if others else ""
+        return f"{best} has only {chance} and cannot be told apart from the runner-up {next_best}: {ahead}{also}."
     lead = "clearly ahead of" if runner["p_ahead"] >= CLEAR else "probably, not surely, ahead of"
-    return [best, (f" is {lead} the runner-up ", False), next_best, (f": {chance}, and {ahead}.", False)]
+    return f"{best} is {lead} the runner-up {next_best}: {chance}, and {ahead}."
 
 
 ALWAYS = (
