@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import scipy
 import xarray as xr
 
 from labelvalue import names
@@ -12,6 +11,7 @@ from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, of_leader
 from labelvalue.decisions.outcomes.spending import fixed_cost
+from labelvalue.forecast.gains.detection import evaluation_size, power_of, size_needed
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.settings import Checks
@@ -19,8 +19,6 @@ from labelvalue.settings import Checks
 ENTROPY = 17
 STEPS = 4  # batches that a plan is cut into where nobody says how many
 THRESHOLDS = 99  # quantiles of the observed gain that are tried as thresholds
-DETECTED = 1.645  # standard errors by which a drop must exceed 0 to count as detected
-LARGEST = 64.0  # times the present evaluation set up to which a larger one is looked for
 
 
 def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9) -> pd.DataFrame:
@@ -111,11 +109,11 @@ def _rule(gain: np.ndarray, pays: np.ndarray) -> tuple[float, float, float, floa
     return float(tried[best]), float(go.mean()), *wrong, float(worth[best] - worth[0])
 
 
-def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
-    """Variance of the log of one measured error, with an evaluation set that many times as large."""
+def _noise_variance(fit: Fit, case: Case) -> xr.DataArray:
+    """Variance of the log of one measured error."""
     posterior, position = chosen_curves(fit, case)
     differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
-    variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs / times
+    variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs
     return of_leader(fit, case, variance)
 
 
@@ -134,8 +132,8 @@ def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArra
 def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     """Say whether the evaluation sets at hand would show the gain that a plan promises, and how large they should be.
 
-    A drop counts as detected where the logs of the errors measured before and after, one training and evaluation each,
-    differ by more than 1.645 standard errors.
+    A gain is seen as :func:`labelvalue.voi.detection_power` sees one, with one model trained before and one after; with
+    evaluation labels that come with the plan.
 
     Parameters
     ----------
@@ -147,9 +145,8 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a slice: ``slice``, expected ``gain``; ``p_detected`` with the present evaluation set of ``trials``
-        items; ``trials_needed`` for the wanted probability, NaN where none of up to 64 times the size does it, since
-        trainings differ too much.
+        One row a slice: ``slice``, expected ``gain``; ``p_detected`` with an evaluation set of ``trials`` items;
+        ``trials_needed`` for the wanted probability, NaN where no set would do, since trainings differ too much.
 
     Raises
     ------
@@ -164,31 +161,22 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     >>> bool(table["p_detected"].between(0, 1).all())
     True
     """
-    fit = plan.fit
     checks = Checks()
     checks.share("probability", probability)
     checks.finish()
-    error = plan.outcomes[names.ERROR]
-    drop = np.log(error.sel({names.PLAN: names.NOTHING}) / error.sel({names.PLAN: names.RECOMMENDED}))
-    gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
-
-    def chance(times: float) -> xr.DataArray:
-        sd = np.sqrt(2.0 * _noise_variance(fit, plan.case, times))
-        return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
-
-    present = chance(1.0)
-    sizes = np.geomspace(1.0, LARGEST, 25)
-    tried = [chance(float(times)) for times in sizes]
-    rows = []
-    for name in (str(s) for s in error[names.SLICE].values):
-        own = fit.runs[names.SLICE].values.astype(str) == name
-        trials = (
-            float(np.median(fit.runs[names.TRIALS].values[own])) if names.TRIALS in fit.runs and own.any() else np.nan
-        )
-        enough = [
-            t for t, found in zip(sizes, tried, strict=True) if float(found.sel({names.SLICE: name})) >= probability
-        ]
-        needed = float(np.ceil(enough[0] * trials)) if enough else np.nan
-        at = {names.SLICE: name}
-        rows.append((name, float(gain.sel(at)), float(present.sel(at)), trials, needed))
-    return pd.DataFrame(rows, columns=[names.SLICE, names.GAIN, "p_detected", names.TRIALS, "trials_needed"])
+    fit, bought = plan.fit, plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True).reset_coords(drop=True)
+    gain = bought[names.GAIN].expand_dims({names.BUDGET: [plan.total]})
+    size = evaluation_size(fit) + bought[names.EVALUATION_LABELS]
+    seen = power_of(fit, gain, size, 1).mean(names.SAMPLE), size_needed(fit, gain, probability, 1)
+    present, trials, needed = (
+        of_leader(fit, plan.case, one).to_series().to_numpy() for one in (seen[0], size, seen[1])
+    )
+    return pd.DataFrame(
+        {
+            names.SLICE: fit.slices,
+            names.GAIN: bought[names.GAIN].mean(names.SAMPLE).to_numpy(),
+            "p_detected": present,
+            names.TRIALS: trials,
+            "trials_needed": np.where(np.isfinite(needed), np.ceil(needed), np.nan),
+        }
+    )

@@ -19,7 +19,7 @@ from labelvalue.settings import Checks
 
 CHANCE = 0.05  # probability of seeing a gain where there is none
 MOST = 2.0**14  # times today's evaluation set up to which a larger one is looked for
-STEPS = 48
+STEPS = 24  # halvings of its log: to a millionth
 
 
 def detection_power(
@@ -180,7 +180,12 @@ def evaluation_needed(fit: Fit, budgets: Sequence[int], *, power: float = 0.8, r
     checks.share(names.POWER, power)
     checks.whole("replicates", replicates, least=1)
     checks.finish()
-    size, gain = evaluation_size(fit), predict_gain(fit, budgets)
+    return size_needed(fit, predict_gain(fit, budgets), power, replicates)
+
+
+def size_needed(fit: Fit, gain: xr.DataArray, power: float, replicates: int) -> xr.DataArray:
+    """Find the smallest evaluation set with which a gain is seen that is there already as draws."""
+    size = evaluation_size(fit)
 
     def seen(sizes: xr.DataArray) -> xr.DataArray:
         return power_of(fit, gain, sizes, replicates).mean(names.SAMPLE) >= power
@@ -188,7 +193,7 @@ def evaluation_needed(fit: Fit, budgets: Sequence[int], *, power: float = 0.8, r
     like = gain.isel(dict.fromkeys(names.SAMPLE, 0), drop=True) * 0.0
     low, high = like, like + np.log(MOST) + np.log(size)
     enough = seen(np.exp(high))
-    for _ in range(STEPS):
+    for _ in range(STEPS if bool(enough.any()) else 0):
         middle = 0.5 * (low + high)
         there = seen(np.exp(middle))
         low, high = low.where(there, middle), high.where(~there, middle)
