@@ -51,34 +51,12 @@ Policy = Callable[[Offer], Mapping[str, int]]
 
 
 def buy_nothing(offer: Offer) -> dict[str, int]:
-    """Buy no labels.
-
-    Parameters
-    ----------
-    offer : Offer
-        What is known.
-
-    Returns
-    -------
-    dict of str to int
-        Labels by slice.
-    """
+    """Buy no labels."""
     return dict.fromkeys(offer.slices, 0)
 
 
 def split_equally(offer: Offer) -> dict[str, int]:
-    """Buy an equal part of what is left each time, as many labels for each slice.
-
-    Parameters
-    ----------
-    offer : Offer
-        What is known.
-
-    Returns
-    -------
-    dict of str to int
-        Labels by slice.
-    """
+    """Buy an equal part of what is left each time, as many labels for each slice."""
     return dict.fromkeys(offer.slices, offer.left // offer.rounds_left // len(offer.slices))
 
 

@@ -167,16 +167,14 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     fit, bought = plan.fit, plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True).reset_coords(drop=True)
     gain = bought[names.GAIN].expand_dims({names.BUDGET: [plan.total]})
     size = evaluation_size(fit) + bought[names.EVALUATION_LABELS]
-    seen = power_of(fit, gain, size, 1).mean(names.SAMPLE), size_needed(fit, gain, probability, 1)
-    present, trials, needed = (
-        of_leader(fit, plan.case, one).to_series().to_numpy() for one in (seen[0], size, seen[1])
-    )
+    needed = of_leader(fit, plan.case, size_needed(fit, gain, probability, 1)).squeeze(names.BUDGET)
+    present = of_leader(fit, plan.case, power_of(fit, gain, size, 1).mean(names.SAMPLE)).squeeze(names.BUDGET)
     return pd.DataFrame(
         {
             names.SLICE: fit.slices,
             names.GAIN: bought[names.GAIN].mean(names.SAMPLE).to_numpy(),
-            "p_detected": present,
-            names.TRIALS: trials,
-            "trials_needed": np.where(np.isfinite(needed), np.ceil(needed), np.nan),
+            "p_detected": present.to_numpy(),
+            names.TRIALS: of_leader(fit, plan.case, size).to_numpy(),
+            "trials_needed": np.ceil(needed.where(needed < np.inf).to_numpy()),
         }
     )
